@@ -1,0 +1,142 @@
+// Mapping, and the SIGBUS handler: a fault inside one of our mappings is answered by putting
+// zeros there and marking the mapping damaged; a fault elsewhere goes the way it always went.
+#include "base/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <mutex>
+
+namespace dermlens {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+// What the handler may look at: plain atomics, no locks. A slot is free while `base` is 0.
+struct Slot {
+  std::atomic<std::uintptr_t> base{0};
+  std::atomic<std::size_t> size{0};
+  std::atomic<bool> damaged{false};
+};
+
+constexpr int kSlots = 256;
+std::array<Slot, kSlots> slots;
+std::mutex slots_mutex;
+struct sigaction previous_action;
+
+void on_bus_error(int signal, siginfo_t* info, void* context) {
+  const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  for (Slot& slot : slots) {
+    const std::uintptr_t base = slot.base.load(std::memory_order_acquire);
+    if (base == 0 || address < base || address >= base + slot.size.load()) continue;
+    // From the faulting page to the mapping's end: a truncated file has lost all of that.
+    const std::uintptr_t page = address & ~(kPage - 1);
+    const std::size_t rest = base + align_up(slot.size.load(), kPage) - page;
+    void* zeros = ::mmap(reinterpret_cast<void*>(page), rest, PROT_READ,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (zeros == MAP_FAILED) break;
+    slot.damaged.store(true, std::memory_order_release);
+    return;
+  }
+  if ((previous_action.sa_flags & SA_SIGINFO) != 0 && previous_action.sa_sigaction != nullptr) {
+    previous_action.sa_sigaction(signal, info, context);
+    return;
+  }
+  ::signal(SIGBUS, SIG_DFL);
+}
+
+void install_handler() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action {};
+    action.sa_sigaction = on_bus_error;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGBUS, &action, &previous_action);
+  });
+}
+
+Result<int> claim_slot(std::uintptr_t base, std::size_t size) {
+  const std::lock_guard lock(slots_mutex);
+  for (int i = 0; i < kSlots; ++i) {
+    Slot& slot = slots[static_cast<std::size_t>(i)];
+    if (slot.base.load() != 0) continue;
+    slot.damaged = false;
+    slot.size = size;
+    slot.base.store(base, std::memory_order_release);
+    return i;
+  }
+  return fail(Errc::too_large, "too many mapped files (", kSlots + 1, ", ", kSlots, ")");
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
+  // O_NONBLOCK: a FIFO in the place of a model must not hang us.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0)
+    return fail(errno == ENOENT ? Errc::not_found : Errc::io, "cannot open '", path, "' (",
+                std::strerror(errno), ")");
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0)
+    return fail(Errc::io, "cannot stat '", path, "' (", std::strerror(errno), ")");
+  if (!S_ISREG(status.st_mode)) return fail(Errc::malformed, "not a regular file ('", path, "')");
+  if (status.st_size == 0) return fail(Errc::malformed, "file is empty ('", path, "')");
+  const auto size = static_cast<std::size_t>(status.st_size);
+  install_handler();
+  void* base = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (base == MAP_FAILED)
+    return fail(Errc::io, "cannot map '", path, "' (", std::strerror(errno), ")");
+  auto slot = claim_slot(reinterpret_cast<std::uintptr_t>(base), size);
+  if (!slot) {
+    ::munmap(base, size);
+    return tl::make_unexpected(std::move(slot).error());
+  }
+  return std::shared_ptr<const MappedFile>(
+      new MappedFile(path, static_cast<const std::byte*>(base), size, *slot));
+}
+
+MappedFile::MappedFile(std::string path, const std::byte* base, std::size_t size, int slot)
+    : path_(std::move(path)), base_(base), size_(size), slot_(slot) {}
+
+MappedFile::~MappedFile() {
+  // The slot goes first: after munmap the addresses may belong to somebody else.
+  slots[static_cast<std::size_t>(slot_)].base = 0;
+  ::munmap(const_cast<std::byte*>(base_), size_);
+}
+
+bool MappedFile::damaged() const {
+  return slots[static_cast<std::size_t>(slot_)].damaged.load(std::memory_order_acquire);
+}
+
+void MappedFile::drop(std::size_t offset, std::size_t length) const {
+  // A damaged mapping keeps its zeros: dropping them would only fault again.
+  if (offset > size_ || length > size_ - offset || damaged()) return;
+  const std::size_t begin = align_up(offset, kPage);
+  const std::size_t end = offset + length == size_ ? align_up(size_, kPage)
+                                                   : (offset + length) & ~(kPage - 1);
+  if (begin < end)
+    ::madvise(const_cast<std::byte*>(base_) + begin, end - begin, MADV_DONTNEED);
+}
+
+}  // namespace dermlens

@@ -1,0 +1,62 @@
+// Reads /proc without allocating much: this runs at every /memory/ request.
+#include "memory/process.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <string_view>
+
+namespace dermlens {
+namespace {
+
+// The number after `key` in text made of "Key:\t  123 kB" lines; 0 when it is absent.
+Bytes field(std::string_view text, std::string_view key) {
+  for (std::size_t at = text.find(key); at != std::string_view::npos;
+       at = text.find(key, at + 1)) {
+    if (at == 0 || text[at - 1] == '\n')
+      return std::strtoull(text.data() + at + key.size(), nullptr, 10);
+  }
+  return 0;
+}
+
+}  // namespace
+
+ProcessMemory read_process_memory() {
+  ProcessMemory memory;
+  const int fd = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return memory;
+  std::array<char, 8192> buffer{};
+  const ssize_t length = ::read(fd, buffer.data(), buffer.size() - 1);
+  ::close(fd);
+  if (length <= 0) return memory;
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(length));
+  memory.rss = field(text, "VmRSS:") * 1024;
+  memory.peak_rss = field(text, "VmHWM:") * 1024;
+  memory.virtual_size = field(text, "VmSize:") * 1024;
+  memory.anon = field(text, "RssAnon:") * 1024;
+  memory.file = field(text, "RssFile:") * 1024;
+  memory.shared = field(text, "RssShmem:") * 1024;
+  memory.threads = static_cast<int>(field(text, "Threads:"));
+  return memory;
+}
+
+bool reset_peak_rss() {
+  const int fd = ::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool done = ::write(fd, "5", 1) == 1;
+  ::close(fd);
+  return done;
+}
+
+void trim_heap() { ::malloc_trim(0); }
+
+void pin_allocator() {
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
+}  // namespace dermlens
