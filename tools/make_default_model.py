@@ -22,18 +22,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 VERSION = "1.0.0"
 LICENSE = "Research and demonstration only, non-commercial (the training photos' terms)"
-DISCLAIMERS = [
-    {
-        "en": "The model makes mistakes. If you are worried about your skin, see a doctor.",
-        "vi": "Mô hình có thể sai. Nếu bạn lo lắng về làn da của mình, hãy đi khám bác sĩ.",
-    },
-    {
-        "en": "A result must be verified by a professional by clinical means. "
-        "This is not a medical device.",
-        "vi": "Kết quả phải được chuyên gia y tế xác minh bằng phương pháp lâm sàng. "
-        "Đây không phải là thiết bị y tế.",
-    },
-]
+DESCRIPTION = (
+    "EfficientNetV2-B0 for seven groups of skin conditions, fine-tuned from ImageNet weights; "
+    "research and demonstration only, not a medical device"
+)
 LIMITS = [
     {
         "en": "It knows seven classes. Melanoma and other cancers are not among them and will be "
@@ -89,7 +81,7 @@ def metadata(facts):
         "dermlens.gate": as_json(
             {"score": "energy", "threshold": facts["gate"]["threshold_keeps_95_percent_of_val"]}
         ),
-        "dermlens.disclaimers": as_json(DISCLAIMERS),
+        "dermlens.description": DESCRIPTION,
         "dermlens.limits": as_json(LIMITS),
         "dermlens.license": LICENSE,
     }
