@@ -18,3 +18,12 @@ find_path(PROTOZERO_INCLUDE protozero/pbf_reader.hpp REQUIRED)
 find_path(EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 find_path(BOOST_INCLUDE boost/version.hpp REQUIRED)
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+
+# The compiled parts of Boost, made here so that two headers' packages suffice. Link `boost_json` or
+# `boost_url`; both bring Boost's include path.
+foreach(part json url)
+  add_library(boost_${part} STATIC "${CMAKE_CURRENT_LIST_DIR}/boost/${part}.cc")
+  target_include_directories(boost_${part} SYSTEM PUBLIC "${BOOST_INCLUDE}")
+  target_compile_definitions(boost_${part} PUBLIC
+    BOOST_JSON_NO_LIB BOOST_URL_NO_LIB)
+endforeach()

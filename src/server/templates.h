@@ -14,14 +14,18 @@
 // data:): no inline scripts, no inline styles, no style attributes in markup.
 //
 // Values that every template gets
-//   lang                  "vi" or "en": ?lang=, else the cookie `lang`, else Accept-Language, else
-//   vi vi, en                sections: exactly one of them is true path                  the page's
-//   path, for language links ("{{path}}?lang=en") version               of dermlens model_name of
-//   the default model ("skin7-b0") gradcam_enabled       section: heatmaps are on history_enabled
-//   section: started with --history access_enabled        section: started with --api-token-file
-//   (show a link to /logout) max_upload_mb, max_pixels_mp   integers disclaimer_error      "the
-//   model errs, see a doctor", in `lang` disclaimer_clinical   "a professional must verify by
-//   clinical means", in `lang`
+//   lang                  "vi" or "en": ?lang=, else the cookie `lang`, else Accept-Language,
+//                         else vi
+//   vi, en                sections: exactly one of them is true
+//   path                  the page's path, for language links ("{{path}}?lang=en")
+//   version               of dermlens
+//   model_name            of the default model ("skin7-b0")
+//   gradcam_enabled       section: heatmaps are on
+//   history_enabled       section: started with --history
+//   access_enabled        section: started with --api-token-file (show a link to /logout)
+//   max_upload_mb, max_pixels_mp   integers
+//   disclaimer_error      "the model errs, see a doctor", in `lang`
+//   disclaimer_clinical   "a professional must verify by clinical means", in `lang`
 //
 // templates/page.html     GET /          the start page: a form, enctype multipart/form-data,
 //                                        action /upload/file/, field `image` (and, where history

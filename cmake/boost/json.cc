@@ -1,0 +1,2 @@
+// Boost.JSON, compiled once: Debian's libboost1.81-dev carries its sources as headers.
+#include <boost/json/src.hpp>
