@@ -1,0 +1,240 @@
+"""Torch network in, ONNX file and goldens out. Used by make_reference_models.py (torchvision's
+networks, full size, never committed) and tests/golden/make_fixtures.py (tiny ones, committed).
+
+Runs under Debian's /usr/bin/python3 with python3-torch, python3-torchvision and python3-onnx.
+
+A watched value (a heatmap's target) is found in the ONNX graph without guessing: the network is
+exported with that value as an additional output, whose name we choose; afterwards the output
+is taken off the list, and the value keeps its name. The last convolution of a network with batch
+norm is watched *behind* the batch norm: the exporter may fold the two, and only that value
+exists in both forms.
+"""
+
+import json
+import pathlib
+import warnings
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+from torch.onnx import TrainingMode
+
+# In a trained network a residual branch is a small correction. With random weights of full size the
+# network is chaotic: two correct fp32 implementations then differ by 4e-5 instead of 5e-6.
+RESIDUAL_BLOCKS = {"BasicBlock", "Bottleneck", "MBConv", "FusedMBConv", "InvertedResidual",
+                   "_InvertedResidual", "ResBottleneckBlock"}
+SHORTCUTS = ("downsample", "proj", "branch1")
+
+
+def pictures(count, height, width, seed, channels=3):
+    """Synthetic pictures, about zero mean and unit deviation: soft blobs, stripes and noise.
+
+    They differ in brightness, colour and scale, as photos do, so that logits differ too.
+    """
+    random = np.random.RandomState(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y, x = y / height, x / width
+    batch = np.empty((count, channels, height, width), np.float32)
+    for picture in batch:
+        picture[:] = 0.5 * random.randn(channels, 1, 1)
+        for _ in range(12):
+            cx, cy = random.rand(2)
+            radius = 0.04 + 0.3 * random.rand()
+            blob = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * radius**2))
+            picture += 0.9 * random.randn(channels, 1, 1) * blob
+        angle, waves = random.rand() * np.pi, 3 + 25 * random.rand()
+        stripes = np.sin(2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)))
+        picture += 0.3 * random.randn(channels, 1, 1) * stripes
+        picture += 0.1 * random.randn(channels, height, width)
+    return torch.from_numpy(batch)
+
+
+def prepare(network, seed):
+    """Eval mode without anything random or in place; weights that keep activations alive."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+        if type(module).__name__ == "StochasticDepth":
+            module.p = 0.0
+        if hasattr(module, "layer_scale"):  # ConvNeXt: 1e-6 at first, which hides its blocks
+            module.layer_scale.data.fill_(0.5)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.weight.data.uniform_(0.6, 1.4, generator=generator)
+            module.bias.data.normal_(0, 0.2, generator=generator)
+            module.momentum = 1.0
+    for module in network.modules():
+        if type(module).__name__ in RESIDUAL_BLOCKS:
+            norms = [m for name, m in module.named_modules()
+                     if isinstance(m, nn.BatchNorm2d) and not name.startswith(SHORTCUTS)]
+            norms[-1].weight.data *= 0.3
+    return network.eval()
+
+
+def _set_batch_norms(network, training):
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train(training)
+
+
+def calibrate(network, batch, plain_layers):
+    """Gives batch norms the batch's statistics and centres the logits over it.
+
+    With default statistics, logits are below 1e-4 and an engine that prints zeros passes.
+    `plain_layers`: the network has no batch norm, so each convolution and linear layer is scaled,
+    in the order of execution, until its outputs have unit deviation.
+    """
+    layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    handles = []
+    if plain_layers:
+
+        def to_unit_deviation(module, _inputs, output):
+            scale = float(output.std())
+            module.weight.data /= scale
+            if module.bias is not None:
+                module.bias.data /= scale
+            return output / scale
+
+        handles = [layer.register_forward_hook(to_unit_deviation) for layer in layers]
+    _set_batch_norms(network, True)
+    with torch.no_grad():
+        network(batch)
+    _set_batch_norms(network, False)
+    for handle in handles:
+        handle.remove()
+
+    head = layers[-1]
+    seen = []
+    handle = head.register_forward_hook(lambda _m, _i, output: seen.append(output.detach()))
+    with torch.no_grad():
+        network(batch)
+    handle.remove()
+    over = [0] if seen[0].ndim == 2 else [0, 2, 3]
+    scale = 2.0 / float((seen[0] - seen[0].mean(over, keepdim=True)).std())
+    head.weight.data *= scale
+    head.bias.data = (head.bias.data - seen[0].mean(over)) * scale
+
+
+class Watched(nn.Module):
+    """The network, returning (logits, watched value, ...)."""
+
+    def __init__(self, network, paths):
+        super().__init__()
+        self.network = network
+        self.paths = paths
+
+    def forward(self, x):
+        found = {}
+        modules = dict(self.network.named_modules())
+        handles = []
+        for path in self.paths:
+
+            def keep(_module, _inputs, output, path=path):
+                found[path] = output
+
+            handles.append(modules[path].register_forward_hook(keep))
+        logits = self.network(x)
+        for handle in handles:
+            handle.remove()
+        return (logits, *(found[path] for path in self.paths))
+
+
+def export(network, example, layers, path, opset=13, folded=True, dynamic_batch=False):
+    """Writes the ONNX file. `layers` maps a kind ("last_conv") to a module's path.
+
+    Returns kind -> name of the ONNX value."""
+    kinds = list(layers)
+    names = ["logits"] + [f"watch_{kind}" for kind in kinds]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Watched(network, list(layers.values())).eval(), example, str(path),
+            opset_version=opset, input_names=["image"], output_names=names,
+            do_constant_folding=folded,
+            training=TrainingMode.EVAL if folded else TrainingMode.PRESERVE,
+            dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}} if dynamic_batch else None,
+        )
+    model = onnx.load(str(path))
+    result = {kind: output.name for kind, output in zip(kinds, model.graph.output[1:])}
+    logits = model.graph.output[0]
+    del model.graph.output[:]
+    model.graph.output.extend([logits])
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return result
+
+
+def grad_cam(activation, gradient):
+    """Selvaraju et al.: channel weights are the gradient's means; ReLU; divided by the maximum."""
+    weights = gradient.mean(axis=(2, 3), keepdims=True)
+    grid = np.maximum((weights * activation).sum(axis=1)[0], 0)
+    return grid / grid.max() if grid.max() > 0 else grid
+
+
+def relative_l2(a, b):
+    return float(np.linalg.norm((a - b).ravel()) / max(np.linalg.norm(b.ravel()), 1e-30))
+
+
+def run(network, layers, x):
+    """(logits, {kind: (activation, gradient of the top logit)}) by autograd, as numpy."""
+    outputs = Watched(network, list(layers.values()))(x)
+    logits, values = outputs[0], outputs[1:]
+    top = int(logits[0].argmax())
+    gradients = torch.autograd.grad(logits[0, top], values) if values else ()
+    array = lambda tensor: tensor.detach().numpy()
+    return array(logits), {
+        kind: (array(value), array(gradient))
+        for kind, value, gradient in zip(layers, values, gradients)
+    }
+
+
+def write_goldens(network, first, second, layers, names, folder, facts, with_double=False):
+    """Writes input, logits, activations, gradients, Grad-CAM grids and manifest.json.
+
+    `first` and `second` are inputs of batch 1; all goldens but second_logits belong to `first`.
+    `with_double` also runs in fp64 and records how far fp32 autograd itself is from it."""
+    folder = pathlib.Path(folder)
+    logits, values = run(network, layers, first)
+    with torch.no_grad():
+        second_logits = network(second).numpy()
+    spread = float(np.abs(logits - second_logits).max() / np.abs(logits).max())
+    if not spread > 0.05:
+        raise SystemExit(f"{facts['model']}: the logits of two pictures differ by {spread:.1%} only")
+
+    exact = {}
+    if with_double:
+        _, exact = run(network.double(), layers, first.double())
+        network.float()
+
+    def save(name, array):
+        np.save(folder / name, np.ascontiguousarray(array, np.float32))
+        return name
+
+    manifest = dict(facts)
+    manifest |= {
+        "input": "image",
+        "input_file": save("input.npy", first.numpy()),
+        "second_input_file": save("second_input.npy", second.numpy()),
+        "output": "logits",
+        "logits_file": save("logits.npy", logits),
+        "second_logits_file": save("second_logits.npy", second_logits),
+        "logit_spread": round(spread, 4),
+        "class_index": int(logits[0].argmax()),
+        "layers": [],
+    }
+    for kind, (activation, gradient) in values.items():
+        entry = {
+            "name": names[kind],
+            "kind": kind,
+            "module": layers[kind],
+            "shape": list(activation.shape),
+            "act": save(f"layer_{kind}.npy", activation),
+            "grad": save(f"grad_{kind}.npy", gradient),
+            "cam": save(f"cam_{kind}.npy", grad_cam(activation, gradient)),
+        }
+        if kind in exact:
+            entry["fp32_against_fp64_l2"] = float(f"{relative_l2(gradient, exact[kind][1]):.2e}")
+        manifest["layers"].append(entry)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
