@@ -18,7 +18,7 @@ namespace dermlens::graph {
 // Elementwise functions of one argument, with ONNX's definitions and two parameters.
 enum class UnaryFn : std::uint8_t {
   relu,
-  clip,          // min(max(x, alpha), beta)
+  clip,  // min(max(x, alpha), beta)
   sigmoid,
   tanh,
   silu,          // x * sigmoid(x)
@@ -33,23 +33,36 @@ enum class UnaryFn : std::uint8_t {
   reciprocal,
   abs,
   neg,
-  elu,           // x > 0 ? x : alpha * (exp(x) - 1)
-  leaky_relu,    // x > 0 ? x : alpha * x
+  elu,         // x > 0 ? x : alpha * (exp(x) - 1)
+  leaky_relu,  // x > 0 ? x : alpha * x
   softplus,
-  linear,        // alpha * x + beta
-  power,         // x ^ alpha
+  linear,  // alpha * x + beta
+  power,   // x ^ alpha
   floor,
   ceil,
-  round,         // half to even
+  round,  // half to even
   sign,
   logical_not,
 };
 std::string_view to_string(UnaryFn fn);
 
 enum class BinaryFn : std::uint8_t {
-  add, sub, mul, div, pow, max, min, mod,
-  equal, less, less_or_equal, greater, greater_or_equal,
-  logical_and, logical_or, logical_xor,
+  add,
+  sub,
+  mul,
+  div,
+  pow,
+  max,
+  min,
+  mod,
+  equal,
+  less,
+  less_or_equal,
+  greater,
+  greater_or_equal,
+  logical_and,
+  logical_or,
+  logical_xor,
 };
 std::string_view to_string(BinaryFn fn);
 
@@ -241,8 +254,12 @@ std::string_view name_of(const Op& op);
 // The post-ops of an operator that has them, else empty.
 const PostOps& post_ops_of(const Op& op);
 
-// The type of the result, from the types of the inputs (an absent optional input is nullptr).
-// Fails with malformed where the operator's contract above does not hold.
+// The binary ones among them: how many inputs stand behind the operator's own.
+std::size_t operand_count(const PostOps& post_ops);
+
+// The type of the result, from the types of the inputs (an absent optional input is nullptr, never
+// left out). Fails with malformed where the operator's contract above does not hold, with too_large
+// where the result is.
 Result<TensorType> infer(const Op& op, std::span<const TensorType* const> inputs);
 
 }  // namespace dermlens::graph
