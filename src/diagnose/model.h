@@ -17,10 +17,10 @@ namespace dermlens::diagnose {
 struct LoadOptions {
   plan::Placement placement = plan::Placement::automatic;
   int threads = 1;
-  int sessions = 1;             // requests that may run at once
-  std::string cache_dir;        // for packs; empty: no pack is kept
+  int sessions = 1;       // requests that may run at once
+  std::string cache_dir;  // for packs; empty: no pack is kept
   Bytes max_pixels = 50'000'000;
-  bool explain = true;          // false: Programs without a backward part
+  bool explain = true;  // false: Programs without a backward part
 };
 
 // A value a heatmap can be made at.
@@ -72,7 +72,7 @@ boost::json::value to_json(const Answer& answer, const Card& card);
 boost::json::value to_json(const Card& card);
 
 // The sentences that go with every answer.
-std::string_view disclaimer(std::string_view language);           // "en", "vi"
+std::string_view disclaimer(std::string_view language);  // "en", "vi"
 std::string_view heatmap_explanation(std::string_view language);
 
 }  // namespace dermlens::diagnose

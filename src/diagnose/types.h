@@ -18,6 +18,17 @@ namespace dermlens::diagnose {
 struct Label {
   std::string key;                           // the class as the model's authors spell it
   std::map<std::string, std::string> names;  // display names by language ("en", "vi")
+
+  // The display name, or the key where the language has none. Valid while the label lives.
+  const std::string& name(std::string_view language) const;
+};
+
+// A sentence in several languages ("en", "vi"); never without any.
+struct LocalizedText {
+  std::map<std::string, std::string> by_language;
+
+  // In that language, else in English, else in the first there is. Valid while the text lives.
+  const std::string& in(std::string_view language) const;
 };
 
 enum class ChannelOrder { rgb, bgr };
@@ -42,14 +53,15 @@ struct Gate {
 // The model as its metadata describes it.
 struct Card {
   std::string name, version, description, licence;
-  std::vector<std::string> limits;  // what must be said wherever the model is shown
+  std::string input, output;          // the graph's names of the picture and of the scores
+  std::vector<LocalizedText> limits;  // what must be said wherever the model is shown
   std::vector<Label> labels;
   Preprocessing preprocessing;
   bool outputs_probabilities = false;  // softmax inside the model
   float temperature = 1;
   std::string layer = "auto";
   std::optional<Gate> gate;
-  std::vector<std::string> warnings;   // defaults that had to be assumed
+  std::vector<std::string> warnings;  // defaults that had to be assumed
 };
 
 enum class Method { gradcam, gradcam_plus_plus, hirescam, xgradcam, layercam, eigencam };
@@ -75,17 +87,17 @@ struct Request {
   std::string layer = "auto";  // "auto", "last_conv", or a value's name
   Method method = Method::gradcam;
   Score score = Score::logit;
-  std::size_t top_k = 0;       // 0: all classes
+  std::size_t top_k = 0;  // 0: all classes
   Colormap colormap = Colormap::jet;
-  float alpha = 0.4F;          // 0..1
-  bool overlay = true;         // compose and encode the overlay PNG
-  bool photo = false;          // also hand out the photo, upright, without metadata, as JPEG
-  bool strict = false;         // fail with refused where the gate says no
+  float alpha = 0.4F;   // 0..1
+  bool overlay = true;  // compose and encode the overlay PNG
+  bool photo = false;   // also hand out the photo, upright, without metadata, as JPEG
+  bool strict = false;  // fail with refused where the gate says no
 };
 
 struct Prediction {
   std::size_t class_id = 0;
-  double probability = 0;      // 0..1
+  double probability = 0;  // 0..1
 };
 
 struct Explanation {
@@ -94,9 +106,9 @@ struct Explanation {
   std::size_t class_id = 0;
   Score score = Score::logit;
   std::size_t rows = 0, columns = 0;
-  std::vector<float> map;      // row-major, 0..1; all zero when degenerate
-  bool degenerate = false;     // the heatmap says nothing: zero everywhere, or not finite
-  std::string overlay_png;     // empty unless asked for
+  std::vector<float> map;   // row-major, 0..1; all zero when degenerate
+  bool degenerate = false;  // the heatmap says nothing: zero everywhere, or not finite
+  std::string overlay_png;  // empty unless asked for
 };
 
 struct Timing {  // milliseconds
@@ -104,16 +116,16 @@ struct Timing {  // milliseconds
 };
 
 struct Answer {
-  std::string id;              // 32 hex digits, unguessable
+  std::string id;                       // 32 hex digits, unguessable
   std::vector<Prediction> predictions;  // sorted, most probable first
   std::optional<Explanation> explanation;
-  std::string photo_jpeg;      // empty unless asked for
+  std::string photo_jpeg;                          // empty unless asked for
   std::int64_t photo_width = 0, photo_height = 0;  // of the photo, upright
   std::optional<double> energy;                    // the gate's score
-  bool known = true;                               // the gate's verdict; true where there is no gate
+  bool known = true;  // the gate's verdict; true where there is no gate
   Timing timing;
-  Bytes planned_bytes = 0;     // the ledger's reservations this request may use, with the program's
-  Bytes peak_bytes = 0;        // the process's high-water mark when it was over
+  Bytes planned_bytes = 0;  // the ledger's reservations this request may use, with the program's
+  Bytes peak_bytes = 0;     // the process's high-water mark when it was over
   std::vector<std::string> warnings;
 };
 

@@ -1,0 +1,25 @@
+// The model's card, from ONNX metadata_props (docs/model-format.md). Every field is a stranger's:
+// bounded in length, UTF-8, free of control characters (it ends up on terminals and pages). What is
+// absent gets the documented default and, where that is a guess, a warning; what is present and
+// breaks its syntax is malformed.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "diagnose/types.h"
+#include "onnx/reader.h"
+
+namespace dermlens::diagnose {
+
+// Fails with malformed naming the key, or with unsupported where the network is no picture
+// classifier (one f32 input [1, 3, H, W] or [1, H, W, 3], an output of two classes or more).
+// Reads labels.txt beside model.path where the metadata holds no labels.
+Result<Card> read_card(const onnx::Model& model);
+
+// The input of the Softmax that makes `output`, looking through nodes that only reshape; nullopt
+// where there is none of the same size.
+std::optional<graph::ValueId> logits_behind_softmax(const graph::Graph& graph,
+                                                    graph::ValueId output);
+
+}  // namespace dermlens::diagnose
