@@ -1,0 +1,306 @@
+// Reads the header's Python dict with a small scanner that knows just what NumPy writes. Never
+// believes a length: the data must be exactly as long as the shape says.
+#include "base/npy.h"
+
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "base/mapped_file.h"
+
+namespace dermlens {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "data is copied as it lies in the file");
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::size_t kMaxHeader = 64 * 1024;  // NumPy itself distrusts more than 10,000
+
+struct Header {
+  std::optional<NpyType> type;
+  std::optional<bool> fortran_order;
+  std::optional<std::vector<std::int64_t>> shape;
+};
+
+// A cursor over the header's text. Each taker skips blanks first.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : rest_(text) {}
+
+  bool take(std::string_view token) {
+    skip_blanks();
+    if (!rest_.starts_with(token)) return false;
+    rest_.remove_prefix(token.size());
+    return true;
+  }
+
+  Result<std::string_view> quoted() {
+    skip_blanks();
+    if (rest_.empty() || (rest_[0] != '\'' && rest_[0] != '"'))
+      return fail(Errc::malformed, "npy header: string expected");
+    const std::size_t end = rest_.find(rest_[0], 1);
+    if (end == std::string_view::npos)
+      return fail(Errc::malformed, "npy header: string without end");
+    const std::string_view text = rest_.substr(1, end - 1);
+    rest_.remove_prefix(end + 1);
+    return text;
+  }
+
+  Result<std::int64_t> dimension() {
+    skip_blanks();
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
+    if (error != std::errc{} || value < 0)
+      return fail(Errc::malformed, "npy header: dimension expected");
+    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
+    return value;
+  }
+
+  bool at_end() {
+    skip_blanks();
+    return rest_.empty();
+  }
+
+ private:
+  void skip_blanks() {
+    const std::size_t start = rest_.find_first_not_of(" \n\t");
+    rest_.remove_prefix(start == std::string_view::npos ? rest_.size() : start);
+  }
+
+  std::string_view rest_;
+};
+
+Result<NpyType> parse_type(std::string_view descr) {
+  if (descr == "<f4") return NpyType::f32;
+  if (descr == "<f8") return NpyType::f64;
+  if (descr == "<i8") return NpyType::i64;
+  if (descr == "<i4") return NpyType::i32;
+  if (descr == "|u1") return NpyType::u8;
+  if (descr == "|b1") return NpyType::boolean;
+  return fail(Errc::unsupported, "npy: element type (", descr.substr(0, 32),
+              ", we read <f4 <f8 <i8 <i4 |u1 |b1)");
+}
+
+Result<std::vector<std::int64_t>> parse_shape(Scanner& scanner) {
+  if (!scanner.take("(")) return fail(Errc::malformed, "npy header: shape is no tuple");
+  std::vector<std::int64_t> shape;
+  bool closed = scanner.take(")");
+  while (!closed) {
+    if (shape.size() == kNpyMaxRank)
+      return fail(Errc::too_large, "npy: too many dimensions (limit ", kNpyMaxRank, ")");
+    TRY(const std::int64_t size, scanner.dimension());
+    shape.push_back(size);
+    const bool comma = scanner.take(",");
+    closed = scanner.take(")");
+    if (!comma && !closed) return fail(Errc::malformed, "npy header: shape is no tuple");
+  }
+  return shape;
+}
+
+Result<void> parse_entry(Scanner& scanner, Header& header) {
+  TRY(const std::string_view key, scanner.quoted());
+  if (!scanner.take(":")) return fail(Errc::malformed, "npy header: ':' expected");
+  if (key == "descr" && !header.type) {
+    TRY(const std::string_view descr, scanner.quoted());
+    TRY(header.type, parse_type(descr));
+  } else if (key == "fortran_order" && !header.fortran_order) {
+    header.fortran_order = scanner.take("True");
+    if (!*header.fortran_order && !scanner.take("False"))
+      return fail(Errc::malformed, "npy header: fortran_order is neither True nor False");
+  } else if (key == "shape" && !header.shape) {
+    TRY(header.shape, parse_shape(scanner));
+  } else {
+    return fail(Errc::malformed, "npy header: unexpected key (", key.substr(0, 32), ")");
+  }
+  return {};
+}
+
+Result<Header> parse_header(std::string_view text) {
+  Scanner scanner(text);
+  Header header;
+  if (!scanner.take("{")) return fail(Errc::malformed, "npy header: no dict");
+  bool closed = scanner.take("}");
+  while (!closed) {
+    TRY_VOID(parse_entry(scanner, header));
+    const bool comma = scanner.take(",");
+    closed = scanner.take("}");
+    if (!comma && !closed) return fail(Errc::malformed, "npy header: no dict");
+  }
+  if (!scanner.at_end()) return fail(Errc::malformed, "npy header: text after the dict");
+  if (!header.type || !header.fortran_order || !header.shape)
+    return fail(Errc::malformed, "npy header: descr, fortran_order or shape is missing");
+  if (*header.fortran_order)
+    return fail(Errc::unsupported, "npy: Fortran order (save it with numpy.ascontiguousarray)");
+  return header;
+}
+
+// Splits the file behind magic and version into header text and data.
+Result<std::pair<std::string_view, ByteView>> split(ByteView file) {
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  if (!text.starts_with(kMagic) || text.size() < 10)
+    return fail(Errc::malformed, "not an npy file");
+  const unsigned version = std::to_integer<unsigned>(file[6]);
+  if (version < 1 || version > 3)
+    return fail(Errc::unsupported, "npy: version (", version, ", we read 1 to 3)");
+  const std::size_t width = version == 1 ? 2 : 4;
+  const std::size_t start = 8 + width;
+  if (file.size() < start) return fail(Errc::malformed, "npy: ends inside the header");
+  std::uint32_t length = 0;
+  std::memcpy(&length, file.data() + 8, width);
+  if (length > kMaxHeader)
+    return fail(Errc::too_large, "npy: header (", length, " B, limit ", kMaxHeader, " B)");
+  if (file.size() - start < length) return fail(Errc::malformed, "npy: ends inside the header");
+  return std::pair{text.substr(start, length), file.subspan(start + length)};
+}
+
+template <class T>
+T element(const NpyArray& array, std::size_t index) {
+  T value{};
+  std::memcpy(&value, array.data.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+// Calls visit(T) for each element, T the array's own element type (bytes as std::uint8_t).
+template <class Visit>
+void for_each(const NpyArray& array, Visit visit) {
+  const std::size_t count = array.elements();
+  for (std::size_t i = 0; i < count; ++i) {
+    switch (array.type) {
+      case NpyType::f32:
+        visit(element<float>(array, i));
+        break;
+      case NpyType::f64:
+        visit(element<double>(array, i));
+        break;
+      case NpyType::i64:
+        visit(element<std::int64_t>(array, i));
+        break;
+      case NpyType::i32:
+        visit(element<std::int32_t>(array, i));
+        break;
+      case NpyType::u8:
+      case NpyType::boolean:
+        visit(element<std::uint8_t>(array, i));
+        break;
+    }
+  }
+}
+
+template <class T>
+Result<std::string> format(std::string_view descr, std::span<const std::int64_t> shape,
+                           std::span<const T> values) {
+  Bytes count = 1;
+  std::string header("{'descr': '");
+  header.append(descr).append("', 'fortran_order': False, 'shape': (");
+  for (const std::int64_t size : shape) {
+    TRY(const Bytes dimension, checked_cast<Bytes>(size));
+    TRY(count, checked_mul(count, dimension));
+    header.append(std::to_string(size)).append(shape.size() == 1 ? "," : ", ");
+  }
+  if (shape.size() > 1) header.resize(header.size() - 2);
+  header.append("), }");
+  if (count != values.size())
+    return fail(Errc::internal, "npy: the shape has ", count, " elements, given are ",
+                values.size());
+  // NumPy wants the data to start at a multiple of 64.
+  header.resize(align_up(10 + header.size() + 1, 64) - 10 - 1, ' ');
+  header.push_back('\n');
+  TRY(const std::uint16_t length, checked_cast<std::uint16_t>(header.size()));
+
+  std::string file(kMagic);
+  file.append("\x01\x00", 2);
+  file.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  file.append(header);
+  file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+  return file;
+}
+
+Result<void> write_whole(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  if (!file) return fail(Errc::io, "cannot write (", path, ", ", std::strerror(errno), ")");
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (file) return {};
+  const int error = errno;
+  std::remove(path.c_str());
+  return fail(Errc::io, "cannot write (", path, ", ", std::strerror(error), ")");
+}
+
+}  // namespace
+
+std::string_view to_string(NpyType type) {
+  constexpr std::string_view kNames[] = {"f32", "f64", "i64", "i32", "u8", "bool"};
+  return kNames[static_cast<std::size_t>(type)];
+}
+
+Bytes size_of(NpyType type) {
+  constexpr Bytes kSizes[] = {4, 8, 8, 4, 1, 1};
+  return kSizes[static_cast<std::size_t>(type)];
+}
+
+std::vector<float> NpyArray::to_floats() const {
+  std::vector<float> values;
+  values.reserve(elements());
+  for_each(*this, [&](auto value) { values.push_back(static_cast<float>(value)); });
+  return values;
+}
+
+Result<std::vector<std::int64_t>> NpyArray::to_integers() const {
+  if (type == NpyType::f32 || type == NpyType::f64)
+    return fail(Errc::unsupported, "npy: integers expected (", to_string(type), ")");
+  std::vector<std::int64_t> values;
+  values.reserve(elements());
+  for_each(*this, [&](auto value) { values.push_back(static_cast<std::int64_t>(value)); });
+  return values;
+}
+
+Result<NpyArray> parse_npy(ByteView file, Bytes max_bytes) {
+  TRY(const auto parts, split(file));
+  TRY(Header header, parse_header(parts.first));
+  Bytes need = size_of(*header.type);
+  for (const std::int64_t size : *header.shape) {
+    TRY(need, checked_mul(need, static_cast<Bytes>(size)));
+  }
+  if (need > max_bytes) return fail(Errc::too_large, "npy: ", need, " B, limit ", max_bytes, " B");
+  if (need != parts.second.size())
+    return fail(Errc::malformed, "npy: the shape needs ", need, " B of data, the file has ",
+                parts.second.size());
+  NpyArray array{*header.type, std::move(*header.shape), {}};
+  array.data.assign(parts.second.begin(), parts.second.end());
+  return array;
+}
+
+Result<NpyArray> read_npy(const std::string& path, Bytes max_bytes) {
+  TRY(const auto file, MappedFile::open(path));
+  auto array = parse_npy(file->bytes(), max_bytes);
+  if (!array) return within(path, array.error());
+  if (file->damaged()) return fail(Errc::corrupt, "file changed while it was read (", path, ")");
+  return array;
+}
+
+Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const float> values) {
+  return format("<f4", shape, values);
+}
+
+Result<std::string> format_npy(std::span<const std::int64_t> shape,
+                               std::span<const std::int64_t> values) {
+  return format("<i8", shape, values);
+}
+
+Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
+                       std::span<const float> values) {
+  TRY(const std::string bytes, format_npy(shape, values));
+  return write_whole(path, bytes);
+}
+
+Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
+                       std::span<const std::int64_t> values) {
+  TRY(const std::string bytes, format_npy(shape, values));
+  return write_whole(path, bytes);
+}
+
+}  // namespace dermlens
