@@ -45,10 +45,6 @@ json::object to_object(const Explanation& explanation) {
   return object;
 }
 
-std::string_view to_string(Filter filter) {
-  return filter == Filter::lanczos ? "lanczos" : filter == Filter::bicubic ? "bicubic" : "bilinear";
-}
-
 json::object to_object(const Preprocessing& how) {
   return {{"width", how.width},
           {"height", how.height},

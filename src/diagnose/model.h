@@ -57,6 +57,7 @@ class Model {
     std::string name;
     std::vector<std::int64_t> shape;
     std::vector<float> values;
+    Reservation hold;  // of the values (results)
   };
   struct RawInput {
     std::string name;

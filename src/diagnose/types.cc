@@ -18,12 +18,6 @@ constexpr Named<Method> kMethods[] = {
     {Method::layercam, "layercam"}, {Method::eigencam, "eigencam"},
 };
 constexpr Named<Score> kScores[] = {{Score::logit, "logit"}, {Score::probability, "probability"}};
-constexpr Named<Colormap> kColormaps[] = {
-    {Colormap::jet, "jet"},
-    {Colormap::turbo, "turbo"},
-    {Colormap::viridis, "viridis"},
-    {Colormap::gray, "gray"},
-};
 
 template <class T>
 std::string_view name_in(std::span<const Named<T>> table, T value) {
@@ -47,15 +41,11 @@ Result<T> parse_in(std::span<const Named<T>> table, std::string_view what, std::
 
 std::string_view to_string(Method method) { return name_in<Method>(kMethods, method); }
 std::string_view to_string(Score score) { return name_in<Score>(kScores, score); }
-std::string_view to_string(Colormap map) { return name_in<Colormap>(kColormaps, map); }
 
 Result<Method> parse_method(std::string_view text) {
   return parse_in<Method>(kMethods, "method", text);
 }
 Result<Score> parse_score(std::string_view text) { return parse_in<Score>(kScores, "score", text); }
-Result<Colormap> parse_colormap(std::string_view text) {
-  return parse_in<Colormap>(kColormaps, "colour map", text);
-}
 
 const std::string& Label::name(std::string_view language) const {
   const auto found = names.find(std::string(language));

@@ -12,6 +12,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "image/bytes.h"
+#include "image/colormap.h"
+#include "image/resize.h"
+#include "memory/ledger.h"
 
 namespace dermlens::diagnose {
 
@@ -32,7 +36,7 @@ struct LocalizedText {
 };
 
 enum class ChannelOrder { rgb, bgr };
-enum class Filter { lanczos, bicubic, bilinear };
+using Filter = dermlens::Filter;
 
 // pixel 0..255 -> (pixel * scale - mean[c]) / deviation[c]
 struct Preprocessing {
@@ -72,9 +76,9 @@ enum class Score { logit, probability };
 std::string_view to_string(Score score);
 Result<Score> parse_score(std::string_view text);
 
-enum class Colormap { jet, turbo, viridis, gray };
-std::string_view to_string(Colormap map);
-Result<Colormap> parse_colormap(std::string_view text);
+using Colormap = dermlens::Colormap;
+using dermlens::parse_colormap;
+using dermlens::to_string;
 
 // "top1", a class id, or a label's key or display name.
 struct Target {
@@ -100,6 +104,22 @@ struct Prediction {
   double probability = 0;  // 0..1
 };
 
+// A picture's bytes as they are handed out, with their place in the ledger; empty by default.
+class EncodedPicture {
+ public:
+  EncodedPicture() = default;
+  explicit EncodedPicture(GrowingBytes bytes) : bytes_(std::move(bytes)) {}
+
+  // Valid while this object lives.
+  std::string_view text() const { return bytes_.text(); }
+  operator std::string_view() const { return text(); }
+  std::size_t size() const { return text().size(); }
+  bool empty() const { return text().empty(); }
+
+ private:
+  GrowingBytes bytes_;
+};
+
 struct Explanation {
   Method method = Method::gradcam;
   std::string layer;
@@ -115,6 +135,7 @@ struct Timing {  // milliseconds
   double queue = 0, decode = 0, forward = 0, backward = 0, render = 0;
 };
 
+// Movable only: its large parts hold their place in the ledger.
 struct Answer {
   std::string id;                       // 32 hex digits, unguessable
   std::vector<Prediction> predictions;  // sorted, most probable first
@@ -127,6 +148,7 @@ struct Answer {
   Bytes planned_bytes = 0;  // the ledger's reservations this request may use, with the program's
   Bytes peak_bytes = 0;     // the process's high-water mark when it was over
   std::vector<std::string> warnings;
+  Reservation hold;  // of the map and the predictions above (results)
 };
 
 }  // namespace dermlens::diagnose
