@@ -24,7 +24,9 @@ Result<void> expect_slice(const Slice& slice, const Shape& shape) {
     const bool overflows = size < 0 || __builtin_mul_overflow(size - 1, step, &way) ||
                            __builtin_add_overflow(start, way, &last);
     const auto inside = [&](std::int64_t index) { return index >= 0 && index < shape[axis]; };
-    const bool fits = !overflows && step != 0 && (size == 0 || (inside(start) && inside(last)));
+    const bool bounds =
+        size == 0 ? start >= -1 && start <= shape[axis] : inside(start) && inside(last);
+    const bool fits = !overflows && step != 0 && bounds;
     if (!fits)
       return fail(Errc::malformed, "slice leaves the input (start ", start, ", step ", step,
                   ", size ", size, ", dimension ", shape[axis], ", axis ", axis, ")");
