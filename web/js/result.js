@@ -1,0 +1,236 @@
+// The result view: what the model answered, the heatmap over the photo, what it all does not mean,
+// and what can be done with it.
+import * as api from "./api.js";
+import { announce, h, icon, note, replace, save } from "./dom.js";
+import { limitSentences, limitsNote, nameOf } from "./conditions.js";
+import { Explanations } from "./explanations.js";
+import { composePng } from "./heatmap.js";
+import { megabytes, milliseconds, moment, percent, t } from "./language.js";
+import { limits } from "./limits.js";
+import { methodName, Stage } from "./stage.js";
+import { troubleNote } from "./trouble.js";
+
+const CLOSE = 0.15; // the second class this near to the first makes the first one doubtful
+
+export class ResultView {
+  constructor(app, answer, file) {
+    Object.assign(this, { app, answer, latest: answer, trouble: null, busy: null, deleting: false });
+    this.made = answer.created ? new Date(answer.created) : new Date();
+    this.explanations = new Explanations(answer, file);
+    const first = this.explanations.first;
+    this.choice = { class_id: first?.class_id ?? answer.predictions[0]?.class_id, method: first?.method ?? "gradcam", layer: "auto" };
+    this.stage = new Stage((change) => this.explain(change));
+    this.url = file && URL.createObjectURL(file);
+    this.stage.setPhoto(...[this.url, `/api/v1/results/${answer.id}/photo.jpg`].filter(Boolean));
+    this.stage.missed = () => this.draw();
+    this.listLayers();
+  }
+
+  async listLayers() {
+    if (!this.explanations.first) return;
+    try {
+      const list = await api.getJson(`/api/v1/models/${encodeURIComponent(this.answer.model.name)}/layers`);
+      this.stage.layers = Array.isArray(list) ? list : (list.layers ?? []);
+      if (this.app.view === this) this.draw();
+    } catch {
+      // Automatic and last convolution remain to choose from.
+    }
+  }
+
+  leave() {
+    this.trouble?.stop();
+    this.explanations.calling?.abort();
+    if (this.url) URL.revokeObjectURL(this.url);
+  }
+
+  name(prediction) {
+    return nameOf(this.app.model, prediction);
+  }
+
+  chosenPrediction() {
+    return this.answer.predictions.find(({ class_id }) => class_id === this.choice.class_id) ?? this.choice;
+  }
+
+  // Shows the heatmap for another class, method or layer; what is shown stays until it is here.
+  async explain(change) {
+    const before = this.choice;
+    this.choice = { ...before, ...change };
+    const choice = this.choice;
+    this.trouble?.stop();
+    this.trouble = null;
+    this.busy = choice;
+    const name = this.name(this.chosenPrediction());
+    announce(t("result.busy", { name }));
+    this.draw();
+    try {
+      const { answer } = await this.explanations.get(choice);
+      if (this.choice !== choice) return;
+      this.latest = answer;
+      announce(t("result.ready", { name }));
+    } catch (error) {
+      if (this.choice !== choice || error.kind === "aborted") return;
+      this.choice = before;
+      this.trouble = troubleNote(error, { again: () => this.explain(change) });
+    }
+    this.busy = null;
+    if (this.app.view === this) this.draw();
+  }
+
+  draw() {
+    const { app, answer } = this;
+    const [top] = answer.predictions;
+    app.place.className = "result";
+    document.title = `${this.name(top)} · dermlens`;
+    replace(app.place, this.printHead(), this.verdict(top),
+      h("section", { class: "pictures stack", "aria-label": t("map.title") }, this.pictures()),
+      h("section", { class: "answers" }, this.unknown(), this.bars(), limitsNote(app.model), this.disclaimers(),
+        this.actions(), this.facts(), this.trust()));
+  }
+
+  printHead() {
+    return h("header", { class: "on-paper" }, h("p", {}, t("print.title")),
+      h("p", { class: "figures" }, `${moment(this.made)} · ${this.answer.model.name} ${this.answer.model.version ?? ""}`));
+  }
+
+  verdict(top) {
+    const second = this.answer.predictions[1];
+    const close = second && top.probability - second.probability < CLOSE;
+    return h("section", { class: "verdict" }, h("p", { class: "label" }, t("result.top")),
+      h("h1", { tabindex: "-1" }, this.name(top), " ", h("span", { class: "figures" }, percent(top.probability))),
+      close && h("p", { class: "muted" }, t("result.unsure")));
+  }
+
+  unknown() {
+    const known = this.answer.known ?? this.answer.gate?.known ?? true;
+    return known ? null : note("careful", "careful", t("result.unknown"), h("p", {}, t("result.unknownText")));
+  }
+
+  pictures() {
+    const shown = this.shownExplanation();
+    if (shown) this.stage.set(shown, this.name(this.answer.predictions.find(({ class_id }) => class_id === shown.class_id) ?? shown));
+    this.stage.chosen = this.choice;
+    const figure = this.stage.figure();
+    figure.classList.toggle("busy", Boolean(this.busy));
+    if (!shown) return [figure, h("p", { class: "muted" }, t("map.off"))];
+    return [figure,
+      h("p", { class: "caption" }, h("span", { class: "muted" }, t("map.for"), " "), h("strong", {}, this.stage.name)),
+      this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence"))];
+  }
+
+  shownExplanation() {
+    return this.latest.explanations?.[0] ?? null;
+  }
+
+  bars() {
+    const can = Boolean(this.explanations.first) && !this.stage.missing;
+    return h("section", { class: "bars", "aria-labelledby": "bars-title" },
+      h("h2", { id: "bars-title" }, t("result.all")),
+      can && h("p", { class: "small muted" }, t("result.pick")),
+      h("ul", {}, this.answer.predictions.map((prediction) => h("li", {}, this.bar(prediction, can)))));
+  }
+
+  bar(prediction, can) {
+    const { class_id, probability } = prediction;
+    const chosen = can && class_id === this.choice.class_id;
+    const inside = [h("span", { class: "name" }, this.name(prediction)),
+      h("span", { class: "share figures" }, percent(probability)),
+      h("meter", { min: "0", max: "1", value: probability, "aria-hidden": "true" })];
+    if (!can) return h("div", { class: "bar" }, inside);
+    return h("button", { type: "button", class: `bar${this.busy && chosen ? " busy" : ""}`, id: `class-${class_id}`,
+      "aria-pressed": String(chosen), onclick: () => !chosen && this.explain({ class_id }) }, inside);
+  }
+
+  disclaimers() {
+    return h("div", { class: "disclaimers" }, h("p", {}, t("disclaimer.error")), h("p", {}, t("disclaimer.clinical")));
+  }
+
+  facts() {
+    const { latest } = this;
+    const { timing_ms: timing = {}, memory = {} } = latest;
+    const shown = this.shownExplanation();
+    const parts = ["queue", "decode", "forward", "backward", "render"].filter((name) => timing[name] !== undefined);
+    const total = parts.reduce((sum, name) => sum + timing[name], 0);
+    const row = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
+    return h("details", { class: "about", id: "about", open: this.factsOpen, ontoggle: (event) => (this.factsOpen = event.target.open) },
+      h("summary", { id: "about-title" }, t("facts.title"),
+        h("span", { class: "muted small figures" }, `${milliseconds(total)} · ${megabytes(memory.peak_bytes ?? 0)}`)),
+      h("dl", { class: "facts" },
+        row(t("facts.model"), `${latest.model.name} ${latest.model.version ?? ""}`),
+        row(t("facts.time"), milliseconds(total)), parts.map((name) => row(`– ${t(`facts.${name}`)}`, milliseconds(timing[name]))),
+        row(t("facts.planned"), megabytes(memory.planned_bytes ?? 0)), row(t("facts.peak"), megabytes(memory.peak_bytes ?? 0)),
+        shown && [row(t("facts.method"), methodName(shown.method)), row(t("facts.layer"), shown.layer), row(t("facts.grid"), shown.grid.join(" × "))],
+        row(t("facts.at"), moment(this.made)), row(t("facts.id"), this.answer.id)),
+      latest.warnings?.length > 0 && [h("h3", {}, t("result.warnings")), h("ul", { class: "small muted" }, latest.warnings.map((text) => h("li", {}, text)))]);
+  }
+
+  trust() {
+    const sentences = limitSentences(this.app.model, this.app.model?.name ?? limits.modelName);
+    return h("details", { class: "about" }, h("summary", {}, t("limits.more")),
+      h("ul", { class: "small muted" }, sentences.map((text) => h("li", {}, text))));
+  }
+
+  actions() {
+    const button = (id, symbol, act, kind = "") => h("button", { type: "button", class: `button ${kind}`, id: `do-${id}`, onclick: act },
+      symbol && icon(symbol), t(`do.${id}`));
+    if (this.deleting)
+      return h("div", { class: "note wrong", role: "group", "aria-labelledby": "sure" }, icon("trash"),
+        h("div", {}, h("p", { id: "sure" }, t("do.deleteSure")),
+          h("div", { class: "row" }, button("deleteYes", null, () => this.delete(), "grave"), button("deleteNo", null, () => this.askToDelete(false)))));
+    return h("div", { class: "actions" }, button("another", "camera", () => this.app.toStart(), "main"),
+      button("png", "download", () => this.savePng()), button("json", "download", () => this.saveJson()),
+      button("print", "print", () => print()), button("delete", "trash", () => this.askToDelete(true), "grave"));
+  }
+
+  askToDelete(deleting) {
+    this.deleting = deleting;
+    this.draw();
+    document.getElementById(deleting ? "do-deleteNo" : "do-delete")?.focus();
+  }
+
+  async delete() {
+    try {
+      await api.remove(`/api/v1/results/${this.answer.id}`);
+    } catch (error) {
+      if (error.status !== 404) {
+        this.trouble = troubleNote(error, { again: () => this.delete() });
+        this.deleting = false;
+        this.draw();
+        this.trouble.scrollIntoView({ block: "center" });
+        return;
+      }
+    }
+    this.app.results.delete(this.answer.id);
+    history.replaceState({}, "", "/");
+    this.app.show(new DeletedView(this.app));
+  }
+
+  fileName(ending) {
+    return `dermlens-${this.answer.id.slice(0, 8)}-${this.choice.class_id}.${ending}`;
+  }
+
+  async savePng() {
+    const map = this.stage.shows ? this.stage.canvas : null;
+    save(this.fileName("png"), await composePng(this.stage.photo, map, this.stage.look.opacity));
+  }
+
+  saveJson() {
+    const document = { ...this.answer, explanations: this.explanations.all() };
+    save(this.fileName("json"), new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
+  }
+}
+
+class DeletedView {
+  constructor(app) {
+    this.app = app;
+  }
+
+  draw() {
+    this.app.place.className = "narrow stack";
+    document.title = "dermlens";
+    replace(this.app.place, h("h1", { tabindex: "-1" }, t("do.deleted")), h("p", {}, t("do.deletedText")),
+      h("div", {}, h("button", { type: "button", class: "button main", onclick: () => this.app.toStart() }, icon("camera"), t("do.another"))));
+    this.app.place.querySelector("h1").focus();
+  }
+
+  leave() {}
+}
