@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -12,18 +13,24 @@
 
 namespace dermlens::onnx {
 
+inline constexpr std::int64_t kMinOpset = 9;
+inline constexpr std::int64_t kMaxOpset = 18;
+
 // A model as read: the graph, its metadata, and where its bytes live.
 struct Model {
   graph::Graph graph;
-  std::map<std::string, std::string> metadata;   // metadata_props
+  std::map<std::string, std::string> metadata;  // metadata_props
   std::string path;
-  std::string producer;                           // producer_name and version
+  std::string producer;  // producer_name and version
   std::int64_t ir_version = 0;
   std::int64_t opset = 0;
-  Bytes parameters = 0;                           // elements in initializers of rank >= 1
-  std::map<std::string, std::size_t> operators;   // ONNX op_type -> count
+  Bytes parameters = 0;                          // elements in initializers of rank >= 1
+  std::map<std::string, std::size_t> operators;  // ONNX op_type -> count
+  // ONNX names that the graph itself does not know their value by: what Identity, Dropout and
+  // reshapes to the same shape are called. See find_value().
+  std::map<std::string, graph::ValueId> aliases;
   std::vector<std::shared_ptr<const MappedFile>> files;  // the model, then external data
-  bool damaged() const;                           // any of the files changed under us
+  bool damaged() const;                                  // any of the files changed under us
 };
 
 struct ReadOptions {
@@ -35,7 +42,17 @@ struct ReadOptions {
 };
 
 // Fails with malformed (also: truncated), unsupported (names node, operator and opset), too_large,
-// not_found or io. External data is read only from the model's own folder.
+// not_found or io; with usage where the options name inputs the model does not have, or shapes it
+// contradicts. External data is read only from the model's own folder.
 Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
+
+// The same from bytes that `owner` keeps alive; the model's constants share it. Without a folder,
+// external data is unsupported.
+Result<Model> read_model_from_bytes(ByteView bytes, std::shared_ptr<const void> owner,
+                                    const ReadOptions& options = {});
+
+// The value an ONNX name stands for, whether the graph calls it so or not. Fails with not_found.
+// Values that passes have removed are found no more: ask before, and mark what you need as output.
+Result<graph::ValueId> find_value(const Model& model, std::string_view name);
 
 }  // namespace dermlens::onnx

@@ -1,0 +1,246 @@
+// From the model's outer message to its graph: opsets, inputs, initializers, nodes in order, and
+// outputs. The operators themselves are in import_*.cc.
+#include "onnx/reader.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "onnx/node_import.h"
+
+namespace dermlens::onnx {
+namespace {
+
+using graph::DType;
+using graph::Shape;
+using graph::ValueId;
+
+// Pages of weights behind us are given back from this size on, or reading a large model would
+// count as file-backed memory for a moment.
+constexpr std::size_t kDropFrom = 64 * 1024;
+
+bool is_default_domain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
+
+Result<std::int64_t> default_opset(const ModelView& model) {
+  std::optional<std::int64_t> version;
+  for (const OpsetView& opset : model.opsets)
+    if (is_default_domain(opset.domain)) version = opset.version;
+  if (!version) return fail(Errc::malformed, "model names no opset of the default domain");
+  if (*version < kMinOpset || *version > kMaxOpset)
+    return fail(Errc::unsupported, "opset ", *version, " (", kMinOpset, " to ", kMaxOpset,
+                " are supported)");
+  return *version;
+}
+
+class Importer {
+ public:
+  Importer(Model& model, const ReadOptions& options, TensorReader& tensors, const MappedFile* file)
+      : model_(model), options_(options), tensors_(tensors), scope_(model.graph), file_(file) {}
+
+  Result<void> run(ByteView bytes) {
+    TRY(const GraphView graph, parse_graph(bytes));
+    TRY_VOID(for_each_initializer(bytes, [&](ByteView message) { return initializer(message); }));
+    for (const ValueInfoView& input : graph.inputs) TRY_VOID(add_input(input));
+    TRY_VOID(check_options(graph));
+    TRY_VOID(for_each_node(bytes, [&](ByteView message) { return add_node(message); }));
+    for (const ValueInfoView& output : graph.outputs) TRY_VOID(add_output(output));
+    if (graph.outputs.empty()) return fail(Errc::malformed, "the graph has no outputs");
+    model_.aliases = scope_.aliases();
+    return {};
+  }
+
+ private:
+  Result<void> initializer(ByteView message);
+  Result<void> add_input(const ValueInfoView& input);
+  Result<void> bind_input(const ValueInfoView& input, const std::vector<std::int64_t>& values);
+  Result<Shape> input_shape(const ValueInfoView& input) const;
+  Result<void> check_options(const GraphView& graph) const;
+  Result<void> add_node(ByteView message);
+  Result<void> import_node(const NodeView& view);
+  Result<void> add_output(const ValueInfoView& output);
+  void drop(ByteView bytes) const;
+
+  Model& model_;
+  const ReadOptions& options_;
+  TensorReader& tensors_;
+  Scope scope_;
+  const MappedFile* file_;  // may be null
+  std::size_t node_index_ = 0;
+};
+
+void Importer::drop(ByteView bytes) const {
+  if (file_ && bytes.size() >= kDropFrom)
+    file_->drop(static_cast<std::size_t>(bytes.data() - file_->bytes().data()), bytes.size());
+}
+
+Result<void> Importer::initializer(ByteView message) {
+  TRY(const TensorView view, parse_tensor(message));
+  auto constant = tensors_.read(view);
+  if (!constant) {
+    return within("initializer '" + std::string(view.name) + "'", std::move(constant).error());
+  }
+  if (!constant->type.shape.empty()) model_.parameters += constant->type.elements();
+  TRY(const ValueId value, scope_.add_constant(view.name, std::move(*constant)));
+  TRY_VOID(scope_.define(view.name, value));
+  drop(message);
+  return {};
+}
+
+// Known dimensions must agree with the caller's; without them, only the first may be unknown.
+Result<Shape> Importer::input_shape(const ValueInfoView& input) const {
+  const auto given = options_.input_shapes.find(std::string(input.name));
+  if (given != options_.input_shapes.end()) {
+    const Shape& shape = given->second;
+    bool fits = !input.has_shape || shape.size() == input.dims.size();
+    for (std::size_t i = 0; fits && input.has_shape && i < shape.size(); ++i)
+      fits = shape[i] >= 0 && (input.dims[i] < 0 || input.dims[i] == shape[i]);
+    if (!fits)
+      return fail(Errc::usage, "input '", input.name, "' is ", graph::to_string(input.dims),
+                  " in the model (-1: any), but ", graph::to_string(shape), " was asked for");
+    return shape;
+  }
+  if (!input.has_shape)
+    return fail(Errc::unsupported, "input '", input.name, "' has no shape; give it one");
+  Shape shape = input.dims;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] < 0 && i > 0)
+      return fail(Errc::unsupported, "input '", input.name, "' has no number for dimension ", i,
+                  " of ", graph::to_string(shape), "; give its shape");
+    if (shape[i] < 0) shape[i] = 1;
+  }
+  return shape;
+}
+
+Result<void> Importer::bind_input(const ValueInfoView& input,
+                                  const std::vector<std::int64_t>& values) {
+  TRY(const DType type, stored_type(input.data_type));
+  if (graph::is_float(type))
+    return fail(Errc::usage, "input '", input.name, "' is not of integers and cannot be bound");
+  Shape shape = input.dims;
+  if (!input.has_shape || (shape.size() == 1 && shape[0] < 0)) shape = {std::ssize(values)};
+  TRY(const Bytes elements, graph::count(shape));
+  if (elements != values.size())
+    return fail(Errc::usage, "input '", input.name, "' takes another number of values (",
+                values.size(), ", ", graph::to_string(shape), ")");
+  TRY(const ValueId value, scope_.add_constant(input.name, own_integers(type, shape, values)));
+  return scope_.define(input.name, value);
+}
+
+Result<void> Importer::add_input(const ValueInfoView& input) {
+  const auto bound = options_.bound_inputs.find(std::string(input.name));
+  if (bound != options_.bound_inputs.end()) return bind_input(input, bound->second);
+  // Up to IR 3 initializers were inputs too, as defaults that may be overridden; we never do.
+  if (scope_.contains(input.name)) return {};
+  auto type = stored_type(input.data_type);
+  if (!type) return within("input '" + std::string(input.name) + "'", std::move(type).error());
+  TRY(Shape shape, input_shape(input));
+  TRY(const ValueId value,
+      model_.graph.add_input(input.name, {logical_type(*type), std::move(shape)}));
+  return scope_.define(input.name, value);
+}
+
+Result<void> Importer::check_options(const GraphView& graph) const {
+  const auto known = [&](const std::string& name) {
+    return std::ranges::find(graph.inputs, name, &ValueInfoView::name) != graph.inputs.end();
+  };
+  for (const auto& [name, shape] : options_.input_shapes)
+    if (!known(name)) return fail(Errc::usage, "the model has no input '", name, "'");
+  for (const auto& [name, values] : options_.bound_inputs)
+    if (!known(name)) return fail(Errc::usage, "the model has no input '", name, "'");
+  return {};
+}
+
+Result<void> Importer::import_node(const NodeView& view) {
+  if (!is_default_domain(view.domain))
+    return fail(Errc::unsupported, "operators of domain '", view.domain, "' are not supported");
+  const Handler* handler = find_handler(view.op_type);
+  if (!handler) return fail(Errc::unsupported, "the operator is not supported");
+  if (model_.opset < handler->since)
+    return fail(Errc::unsupported, "the operator is supported from opset ", handler->since, " on");
+  NodeImport node(scope_, tensors_, view, model_.opset);
+  TRY_VOID(handler->import(node));
+  return node.check_attributes();
+}
+
+Result<void> Importer::add_node(ByteView message) {
+  const std::size_t index = node_index_++;
+  TRY(const NodeView view, parse_node(message));
+  ++model_.operators[std::string(view.op_type)];
+  auto done = import_node(view);
+  if (done) {
+    drop(message);
+    return {};
+  }
+  std::string name(view.name);
+  if (name.empty() && !view.outputs.empty()) name = view.outputs.front();
+  if (name.empty()) name = "#" + std::to_string(index);
+  return within("node '" + name + "' (" + std::string(view.op_type) + ", opset " +
+                    std::to_string(model_.opset) + ")",
+                std::move(done).error());
+}
+
+Result<void> Importer::add_output(const ValueInfoView& output) {
+  auto value = scope_.lookup(output.name);
+  if (!value) return within("graph output", std::move(value).error());
+  graph::Graph& graph = model_.graph;
+  // An output that is another name of a value gives that value its name: callers see it. Inputs
+  // and earlier outputs keep theirs.
+  const bool taken = graph.is_output(*value) || graph.is_constant(*value) ||
+                     graph.value(*value).producer == graph::kNoNode;
+  if (!taken && !graph.find(output.name)) graph.rename(*value, output.name);
+  graph.add_output(*value);
+  return {};
+}
+
+std::string producer_of(const ModelView& view) {
+  std::string producer(view.producer_name);
+  if (!view.producer_version.empty()) producer += " " + std::string(view.producer_version);
+  return producer;
+}
+
+Result<Model> read_bytes(ByteView bytes, TensorReader tensors, const ReadOptions& options,
+                         std::shared_ptr<const MappedFile> file) {
+  TRY(const ModelView view, parse_model(bytes));
+  Model model;
+  TRY(model.opset, default_opset(view));
+  model.ir_version = view.ir_version;
+  model.producer = producer_of(view);
+  for (const MetadataView& entry : view.metadata)
+    model.metadata.insert_or_assign(std::string(entry.key), std::string(entry.value));
+  TRY_VOID(Importer(model, options, tensors, file.get()).run(view.graph));
+  if (file) model.files.push_back(std::move(file));
+  model.files.insert(model.files.end(), tensors.files().begin(), tensors.files().end());
+  if (model.damaged()) return fail(Errc::corrupt, "the model's file changed while it was read");
+  return model;
+}
+
+}  // namespace
+
+bool Model::damaged() const {
+  return std::ranges::any_of(files, [](const auto& file) { return file->damaged(); });
+}
+
+Result<Model> read_model(const std::string& path, const ReadOptions& options) {
+  TRY(auto file, MappedFile::open(path));
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  auto model = read_bytes(file->bytes(), TensorReader(file, std::move(folder)), options, file);
+  // A file cut off while it was read looks malformed; the cause is the better answer.
+  if (file->damaged()) return fail(Errc::corrupt, "'", path, "' changed while it was read");
+  if (!model) return within(path, std::move(model).error());
+  model->path = path;
+  return model;
+}
+
+Result<Model> read_model_from_bytes(ByteView bytes, std::shared_ptr<const void> owner,
+                                    const ReadOptions& options) {
+  return read_bytes(bytes, TensorReader(std::move(owner), {}), options, nullptr);
+}
+
+Result<ValueId> find_value(const Model& model, std::string_view name) {
+  if (const auto alias = model.aliases.find(std::string(name)); alias != model.aliases.end())
+    return alias->second;
+  if (const auto value = model.graph.find(name)) return *value;
+  return fail(Errc::not_found, "the model has no value '", name, "'");
+}
+
+}  // namespace dermlens::onnx
