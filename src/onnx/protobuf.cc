@@ -323,6 +323,9 @@ Result<ModelView> parse_model(ByteView bytes) {
           TRY(model.producer_version, name_field(reader, "bytes of the producer's version"));
           break;
         }
+        case field(5, kVarint):
+          model.model_version = reader.get_int64();
+          break;
         case field(7, kBytes):
           if (has_graph) return fail(Errc::malformed, "model has two graphs");
           model.graph = bytes_of(reader);

@@ -112,7 +112,7 @@ struct MetadataView {
 };
 
 struct ModelView {
-  std::int64_t ir_version = 0;
+  std::int64_t ir_version = 0, model_version = 0;
   std::string_view producer_name, producer_version;
   std::vector<OpsetView> opsets;
   std::vector<MetadataView> metadata;

@@ -203,6 +203,7 @@ Result<Model> read_bytes(ByteView bytes, TensorReader tensors, const ReadOptions
   Model model;
   TRY(model.opset, default_opset(view));
   model.ir_version = view.ir_version;
+  model.model_version = view.model_version;
   model.producer = producer_of(view);
   for (const MetadataView& entry : view.metadata)
     model.metadata.insert_or_assign(std::string(entry.key), std::string(entry.value));

@@ -23,6 +23,7 @@ struct Model {
   std::string path;
   std::string producer;  // producer_name and version
   std::int64_t ir_version = 0;
+  std::int64_t model_version = 0;
   std::int64_t opset = 0;
   Bytes parameters = 0;                          // elements in initializers of rank >= 1
   std::map<std::string, std::size_t> operators;  // ONNX op_type -> count
