@@ -54,6 +54,7 @@ Result<void> read_names(Reading& reading) {
     }
     return {};
   };
+  card.version = std::to_string(reading.model.model_version);
   TRY_VOID(text("version", 64, card.version));
   TRY_VOID(text("description", kMaxTextBytes, card.description));
   TRY_VOID(text("license", kMaxTextBytes, card.licence));
@@ -82,7 +83,7 @@ Result<void> read_ends(Reading& reading) {
                 " inputs; dermlens.input must name the picture's");
   }
   if (const std::string* name = reading.find("output")) {
-    const auto value = graph.find(*name);
+    const auto value = onnx::find_value(reading.model, *name);
     if (!value || !graph.is_output(*value))
       return fail(Errc::malformed, "bad model metadata (dermlens.output: '", name->substr(0, 64),
                   "' is no output)");
@@ -97,7 +98,8 @@ Result<void> read_ends(Reading& reading) {
 
 Result<void> read_size(Reading& reading) {
   const Graph& graph = reading.model.graph;
-  const graph::TensorType& type = graph.value(*graph.find(reading.card.input)).type;
+  const graph::TensorType& type =
+      graph.value(*onnx::find_value(reading.model, reading.card.input)).type;
   Preprocessing& how = reading.card.preprocessing;
   if (type.shape.size() != 4 || type.dtype != graph::DType::f32)
     return fail(Errc::unsupported, "input '", reading.card.input, "' is no picture (",
@@ -198,7 +200,7 @@ Result<std::optional<std::string>> read_labels_file(const std::string& model_pat
 Result<void> read_class_labels(Reading& reading) {
   const Graph& graph = reading.model.graph;
   Card& card = reading.card;
-  const graph::TensorType& type = graph.value(*graph.find(card.output)).type;
+  const graph::TensorType& type = graph.value(*onnx::find_value(reading.model, card.output)).type;
   const Bytes classes = type.elements();
   if (type.dtype != graph::DType::f32 || classes < 2 || classes > kMaxClasses)
     return fail(Errc::unsupported, "output '", card.output, "' holds no class scores (",
@@ -224,7 +226,8 @@ Result<void> read_class_labels(Reading& reading) {
 Result<void> read_calibration(Reading& reading) {
   const Graph& graph = reading.model.graph;
   Card& card = reading.card;
-  card.outputs_probabilities = logits_behind_softmax(graph, *graph.find(card.output)).has_value();
+  card.outputs_probabilities =
+      logits_behind_softmax(graph, *onnx::find_value(reading.model, card.output)).has_value();
   if (const std::string* text = reading.find("softmax")) {
     TRY(const std::size_t choice, read_choice("dermlens.softmax", *text, {"outside", "inside"}));
     card.outputs_probabilities = choice == 1;

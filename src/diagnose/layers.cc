@@ -135,9 +135,9 @@ Result<const Layer*> choose_layer(const LayerMap& map, std::string_view wish) {
   if (map.layers.empty())
     return fail(Errc::unsupported,
                 "no heatmap is possible: no value of the model has a picture's form");
-  if (name.empty()) return fail(Errc::not_found, "the model has no layer '", wish, "'");
-  return fail(Errc::not_found, "no heatmap layer '", wish.substr(0, 128), "' (auto is '",
-              map.automatic, "'; `dermlens inspect` lists all ", map.layers.size(), ")");
+  if (name.empty()) return fail(Errc::usage, "the model has no layer '", wish, "'");
+  return fail(Errc::usage, "no heatmap layer '", wish.substr(0, 128), "' (auto is '", map.automatic,
+              "', ", map.layers.size(), " layers in all)");
 }
 
 }  // namespace dermlens::diagnose

@@ -26,7 +26,7 @@ struct LayerMap {
 Result<LayerMap> find_layers(const graph::Graph& graph, graph::ValueId input, graph::ValueId score,
                              bool channels_last, std::string_view preferred);
 
-// A user's "auto", "last_conv" or value name. Fails with not_found, naming some that would do.
+// A user's "auto", "last_conv" or value name. Fails with usage, naming the automatic one.
 Result<const Layer*> choose_layer(const LayerMap& map, std::string_view wish);
 
 }  // namespace dermlens::diagnose

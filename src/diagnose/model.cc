@@ -122,7 +122,11 @@ Result<std::string> LoadedModel::layer_for(const Request& request) const {
   if (!request.explain) return std::string();
   if (!programs_->no_heatmaps().empty() && programs_->first_layer().layer.empty())
     return fail(Errc::unsupported, programs_->no_heatmaps());
-  TRY(const Layer* layer, choose_layer(network_.layers, request.layer));
+  std::string_view wish = request.layer;
+  if (const auto value = onnx::find_value(network_.model, wish);
+      value && wish != "auto" && wish != "last_conv")
+    wish = network_.model.graph.value(*value).name;
+  TRY(const Layer* layer, choose_layer(network_.layers, wish));
   return layer->name;
 }
 
@@ -223,7 +227,7 @@ Result<Answer> LoadedModel::answer(ByteView image, const Request& request) {
   Answer answer;
   TRY(answer.id, random_identifier());
   answer.warnings = network_.card.warnings;
-  answer.planned_bytes = plan().shared() + plan().per_session();
+  answer.planned_bytes = plan().total(plan().placement, 1);
   TRY(const std::string layer, layer_for(request));
   Stopwatch watch;
   TRY(Pictures pictures, decode_photo(image, request, answer));

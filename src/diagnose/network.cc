@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "diagnose/card.h"
+#include "diagnose/metadata_text.h"
+#include "onnx/outline.h"
 
 namespace dermlens::diagnose {
 namespace {
@@ -25,14 +27,46 @@ std::string key_of(const onnx::Model& model) {
   return key;
 }
 
+// What the file leaves open of its picture's shape, from the metadata.
+Result<onnx::ReadOptions> options_for(const std::string& path) {
+  onnx::ReadOptions options;
+  TRY(const onnx::Outline outline, onnx::read_outline(path));
+  const auto size = outline.metadata.find("dermlens.size");
+  const auto name = outline.metadata.find("dermlens.input");
+  const auto layout = outline.metadata.find("dermlens.layout");
+  for (const onnx::Outline::Input& input : outline.inputs) {
+    const bool is_picture =
+        name != outline.metadata.end() ? input.name == name->second : outline.inputs.size() == 1;
+    if (!is_picture || !input.has_shape || input.dims.size() != 4) continue;
+    graph::Shape shape = input.dims;
+    if (shape[0] < 0) shape[0] = 1;
+    const bool last = layout != outline.metadata.end() ? layout->second == "NHWC"
+                                                       : shape[3] == 3 && shape[1] != 3;
+    const std::size_t height = last ? 1 : 2;
+    if (shape[height] >= 0 && shape[height + 1] >= 0) continue;
+    if (size == outline.metadata.end())
+      return fail(Errc::unsupported, "input '", input.name,
+                  "' has no height or width; dermlens.size must say them");
+    TRY(const auto sides, read_picture_size(size->second));
+    if (shape[height] < 0) shape[height] = sides.first;
+    if (shape[height + 1] < 0) shape[height + 1] = sides.second;
+    if (shape[last ? 3 : 1] < 0) shape[last ? 3 : 1] = 3;
+    options.input_shapes.emplace(input.name, std::move(shape));
+  }
+  return options;
+}
+
 }  // namespace
 
 Result<Network> read_network(const std::string& path) {
-  TRY(onnx::Model model, onnx::read_model(path));
-  TRY(Card card, read_card(model));
+  TRY(const onnx::ReadOptions options, options_for(path));
+  TRY(onnx::Model model, onnx::read_model(path, options));
+  auto read = read_card(model);
+  if (!read) return within(path, std::move(read).error());
+  Card card = std::move(*read);
   const graph::Graph& graph = model.graph;
-  const graph::ValueId input = *graph.find(card.input);
-  const graph::ValueId output = *graph.find(card.output);
+  const graph::ValueId input = *onnx::find_value(model, card.input);
+  const graph::ValueId output = *onnx::find_value(model, card.output);
   graph::ValueId scores = output;
   ScoreKind kind = ScoreKind::logits;
   if (card.outputs_probabilities) {
@@ -41,11 +75,13 @@ Result<Network> read_network(const std::string& path) {
     if (logits) scores = *logits;
     if (!logits) kind = ScoreKind::probabilities;
   }
+  std::string preferred = card.layer;
+  if (const auto value = onnx::find_value(model, preferred)) preferred = graph.value(*value).name;
   TRY(LayerMap layers,
-      find_layers(graph, input, scores, card.preprocessing.channels_last, card.layer));
+      find_layers(graph, input, scores, card.preprocessing.channels_last, preferred));
   Network network{std::move(model), std::move(card), std::move(layers), "", "", "", kind};
   network.key = key_of(network.model);
-  network.input = network.card.input;
+  network.input = network.model.graph.value(input).name;
   network.scores = network.model.graph.value(scores).name;
   return network;
 }

@@ -16,7 +16,7 @@ Result<std::size_t> find_class(const Target& target, const Card& card, const Sco
   for (std::size_t i = 0; i < card.labels.size(); ++i)
     for (const auto& [language, name] : card.labels[i].names)
       if (name == text) return i;
-  return fail(Errc::not_found, "no such class ('", std::string_view(text).substr(0, 128),
+  return fail(Errc::usage, "no such class ('", std::string_view(text).substr(0, 128),
               "', top1, 0 to ", card.labels.size() - 1, ", or a class's name)");
 }
 

@@ -126,9 +126,9 @@ struct Explanation {
   std::size_t class_id = 0;
   Score score = Score::logit;
   std::size_t rows = 0, columns = 0;
-  std::vector<float> map;   // row-major, 0..1; all zero when degenerate
-  bool degenerate = false;  // the heatmap says nothing: zero everywhere, or not finite
-  std::string overlay_png;  // empty unless asked for
+  std::vector<float> map;      // row-major, 0..1; all zero when degenerate
+  bool degenerate = false;     // the heatmap says nothing: zero everywhere, or not finite
+  EncodedPicture overlay_png;  // empty unless asked for
 };
 
 struct Timing {  // milliseconds
@@ -140,7 +140,7 @@ struct Answer {
   std::string id;                       // 32 hex digits, unguessable
   std::vector<Prediction> predictions;  // sorted, most probable first
   std::optional<Explanation> explanation;
-  std::string photo_jpeg;                          // empty unless asked for
+  EncodedPicture photo_jpeg;                       // empty unless asked for
   std::int64_t photo_width = 0, photo_height = 0;  // of the photo, upright
   std::optional<double> energy;                    // the gate's score
   bool known = true;  // the gate's verdict; true where there is no gate
