@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -17,6 +18,8 @@ namespace dermlens {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+// What Linux maps around a fault in a file (fault_around_bytes).
+constexpr std::size_t kFaultAround = 64 * 1024;
 
 // What the handler may look at: plain atomics, no locks. A slot is free while `base` is 0.
 struct Slot {
@@ -75,6 +78,15 @@ Result<int> claim_slot(std::uintptr_t base, std::size_t size) {
   return fail(Errc::too_large, "too many mapped files (", kSlots + 1, ", ", kSlots, ")");
 }
 
+FileIdentity identity_of(const struct stat& status) {
+  const auto ns = [](const timespec& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(time.tv_nsec);
+  };
+  return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+          ns(status.st_mtim), ns(status.st_ctim)};
+}
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -113,14 +125,15 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
     return tl::make_unexpected(std::move(slot).error());
   }
   return std::shared_ptr<const MappedFile>(
-      new MappedFile(path, static_cast<const std::byte*>(base), size, *slot));
+      new MappedFile(path, identity_of(status), static_cast<const std::byte*>(base), *slot));
 }
 
-MappedFile::MappedFile(std::string path, const std::byte* base, std::size_t size, int slot)
-    : path_(std::move(path)), base_(base), size_(size), slot_(slot) {}
+MappedFile::MappedFile(std::string path, FileIdentity identity, const std::byte* base, int slot)
+    : path_(std::move(path)), identity_(identity), base_(base), size_(identity.size), slot_(slot) {}
 
 MappedFile::~MappedFile() {
   // The slot goes first: after munmap the addresses may belong to somebody else.
+  const std::lock_guard lock(slots_mutex);
   slots[static_cast<std::size_t>(slot_)].base = 0;
   ::munmap(const_cast<std::byte*>(base_), size_);
 }
@@ -129,14 +142,36 @@ bool MappedFile::damaged() const {
   return slots[static_cast<std::size_t>(slot_)].damaged.load(std::memory_order_acquire);
 }
 
+void MappedFile::populate(std::size_t offset, std::size_t length) const {
+#ifdef MADV_POPULATE_READ
+  if (offset > size_ || length > size_ - offset) return;
+  const std::size_t begin = offset & ~(kPage - 1);
+  ::madvise(const_cast<std::byte*>(base_) + begin, offset + length - begin, MADV_POPULATE_READ);
+#endif
+}
+
 void MappedFile::drop(std::size_t offset, std::size_t length) const {
   // A damaged mapping keeps its zeros: dropping them would only fault again.
   if (offset > size_ || length > size_ - offset || damaged()) return;
-  const std::size_t begin = align_up(offset, kPage);
-  const std::size_t end = offset + length == size_ ? align_up(size_, kPage)
-                                                   : (offset + length) & ~(kPage - 1);
-  if (begin < end)
-    ::madvise(const_cast<std::byte*>(base_) + begin, end - begin, MADV_DONTNEED);
+  // The kernel maps whole blocks around a fault, so whole blocks go.
+  const std::size_t begin = offset & ~(kFaultAround - 1);
+  const std::size_t end = std::min(align_up(offset + length, kFaultAround), align_up(size_, kPage));
+  ::madvise(const_cast<std::byte*>(base_) + begin, end - begin, MADV_DONTNEED);
+}
+
+void drop_pages(ByteView bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::lock_guard lock(slots_mutex);
+  for (const Slot& slot : slots) {
+    const std::uintptr_t base = slot.base;
+    if (base == 0 || address < base || address + bytes.size() > base + slot.size) continue;
+    if (slot.damaged) return;
+    const std::uintptr_t begin = std::max(base, address & ~(kFaultAround - 1));
+    const std::uintptr_t end = std::min<std::uintptr_t>(
+        align_up(address + bytes.size(), kFaultAround), base + align_up(slot.size, kPage));
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    return;
+  }
 }
 
 }  // namespace dermlens

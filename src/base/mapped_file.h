@@ -13,6 +13,13 @@
 
 namespace dermlens {
 
+// What the file system knows of a file's content without reading it: any change of content changes
+// at least one of these.
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0, size = 0, modified_ns = 0, changed_ns = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
 class MappedFile {
  public:
   // Maps the whole of a regular file. Fails with not_found, io, or malformed when it is empty or
@@ -26,21 +33,31 @@ class MappedFile {
   // Valid while this object lives. Not aligned beyond what the file's own format promises.
   ByteView bytes() const { return {base_, size_}; }
   const std::string& path() const { return path_; }
+  // As it was when the file was opened.
+  const FileIdentity& identity() const { return identity_; }
 
   // Whether a read met a page that is no longer in the file. Any thread.
   bool damaged() const;
 
-  // Gives back the whole pages inside [offset, offset + length): the next read maps them anew.
-  // Harmless while other threads read them. Any thread.
+  // Maps the range in with one call, where the kernel can (Linux 5.14); else reads fault it in.
+  void populate(std::size_t offset, std::size_t length) const;
+
+  // Gives back the pages of [offset, offset + length) and of the blocks around it: the next read
+  // maps them anew. Harmless while other threads read them. Any thread.
   void drop(std::size_t offset, std::size_t length) const;
 
  private:
-  MappedFile(std::string path, const std::byte* base, std::size_t size, int slot);
+  MappedFile(std::string path, FileIdentity identity, const std::byte* base, int slot);
 
   std::string path_;
+  FileIdentity identity_;
   const std::byte* base_;
   std::size_t size_;
   int slot_;
 };
+
+// Gives back the pages of `bytes` if they lie in one of our mappings; does nothing to other memory.
+// Any thread.
+void drop_pages(ByteView bytes);
 
 }  // namespace dermlens

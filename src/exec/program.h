@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "base/result.h"
 #include "graph/graph.h"
 #include "memory/ledger.h"
@@ -17,40 +18,56 @@ namespace dermlens::exec {
 
 struct ProgramOptions {
   plan::Placement placement = plan::Placement::automatic;
-  int threads = 1;              // OpenMP threads a session uses
-  std::string cache_dir;        // where packs live; empty: no pack is kept
-  // What identifies the model's bytes: path, size, modification time or a hash; part of the pack's key.
-  std::string model_key;
+  int threads = 1;        // OpenMP threads a session uses
+  int sessions = 1;       // sessions that must fit beside the Program
+  std::string cache_dir;  // where packs live; empty: none is kept
+  // The files that the graph's constants lie in: their content is part of a pack's key.
+  std::vector<std::shared_ptr<const MappedFile>> files;
 };
 
 // What callers see of an input or output.
 struct TensorInfo {
   std::string name;
   graph::TensorType type;
-  bool late = false;
+  bool late = false;  // an input: set it before backward(); an output: read it after backward()
 };
 
-class Session;
+// The bytes that load() would need, without loading: nothing is reserved, compiled or written.
+// `graph` as for Program::load.
+Result<plan::Plan> make_plan(graph::Graph graph);
+
+struct Engine;  // steps, primitives and weights; private to exec
 
 // Immutable after load(); any thread. Holds reservations in the ledger it was loaded with, which
 // must outlive it.
 class Program {
  public:
   // Lowers, plans, packs (or opens a pack) and creates primitives. `graph` is simplified, carries
-  // its backward nodes if any, and is fused here. Fails with over_limit / no_memory, carrying the
+  // its backward nodes if any, and is fused here. Fails with over_limit or no_memory, carrying the
   // bytes that would do; unsupported, naming the node; io or corrupt.
   static Result<std::shared_ptr<const Program>> load(graph::Graph graph,
-                                                     const ProgramOptions& options,
-                                                     Ledger& ledger);
-  virtual ~Program() = default;
+                                                     const ProgramOptions& options, Ledger& ledger);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
-  virtual std::span<const TensorInfo> inputs() const = 0;
-  virtual std::span<const TensorInfo> outputs() const = 0;
+  std::span<const TensorInfo> inputs() const { return inputs_; }
+  std::span<const TensorInfo> outputs() const { return outputs_; }
   std::optional<std::size_t> find_input(std::string_view name) const;
   std::optional<std::size_t> find_output(std::string_view name) const;
-  virtual const plan::Plan& plan() const = 0;
+  const plan::Plan& plan() const;
+  // Where the pack lies; empty where there is none, or it has no name.
+  const std::string& pack_path() const;
+  // Whether load() had to build the pack.
+  bool pack_built() const;
   // Whether a mapped file changed under us: results since then are worthless.
-  virtual bool damaged() const = 0;
+  bool damaged() const;
+
+ private:
+  friend class Session;
+  Program();
+  std::vector<TensorInfo> inputs_, outputs_;
+  std::unique_ptr<Engine> engine_;
 };
 
 class Session {
@@ -58,19 +75,28 @@ class Session {
   // Reserves and maps the arena and scratch of `program` (kept alive by the session).
   static Result<std::unique_ptr<Session>> open(std::shared_ptr<const Program> program,
                                                Ledger& ledger);
-  virtual ~Session() = default;
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
-  // The input's elements, row-major, to be filled before the run; an early input is read by
-  // forward() and may be overwritten by it, a late one by backward(). Valid while the session lives.
-  virtual std::span<float> input(std::size_t index) = 0;
+  // The input's elements, row-major, to be filled before each run: an early one is read by
+  // forward(), a late one by backward(), and either may be overwritten by it. Valid while the
+  // session lives.
+  std::span<float> input(std::size_t index);
 
-  // Runs what does not depend on late inputs. Fails with corrupt where a mapped file changed.
-  virtual Result<void> forward() = 0;
+  // Runs what does not depend on late inputs. One thread at a time. Fails with corrupt where a
+  // mapped file changed.
+  Result<void> forward();
   // Runs the rest; after forward(), as often as wanted, with different seeds.
-  virtual Result<void> backward() = 0;
+  Result<void> backward();
 
   // Row-major elements; valid until the next forward() (early outputs) or backward() (late ones).
-  virtual std::span<const float> output(std::size_t index) const = 0;
+  std::span<const float> output(std::size_t index) const;
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace dermlens::exec

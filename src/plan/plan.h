@@ -1,10 +1,15 @@
-// The bytes of a Program and of its Sessions, known before anything is allocated.
+// The bytes of a Program and of its Sessions, known before anything is allocated: lifetimes of all
+// buffers, forward and backward together, packed into one arena; weights laid out in one file.
 #pragma once
 
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+
+namespace dermlens::kernels {
+struct Lowered;
+}
 
 namespace dermlens::plan {
 
@@ -19,19 +24,53 @@ std::string_view to_string(Placement placement);
 Result<Placement> parse_placement(std::string_view text);
 
 struct Plan {
-  Placement placement = Placement::automatic;  // never automatic in a finished plan
-  Bytes weights = 0;         // all weights in the primitives' layouts: the pack's size
-  Bytes weights_window = 0;  // streamed: the most that is mapped in at any moment
-  Bytes small = 0;           // biases and other small tensors, always resident
-  Bytes arena = 0;           // one session: activations, gradients, inputs and outputs
-  Bytes scratch = 0;         // one session: the largest scratchpad of any primitive
-  Bytes code = 0;            // machine code and descriptors of the primitives; measured
+  Placement placement = Placement::automatic;
+  Bytes weights = 0;      // large weights in the primitives' layouts: the pack's size
+  Bytes window = 0;       // streamed: the most that one session has mapped in at any moment
+  Bytes small = 0;        // biases and other small tensors, always resident
+  Bytes arena = 0;        // one session: activations, gradients, inputs and outputs
+  Bytes scratch = 0;      // one session: the largest scratchpad of any primitive
+  Bytes descriptors = 0;  // one session: oneDNN's handles to the arena
+  Bytes code = 0;         // machine code and descriptors of the primitives; measured when loaded
+  Bytes building = 0;     // while the pack is built: the largest layer, twice
   std::size_t steps = 0;
   std::size_t backward_steps = 0;
 
-  // What one more session costs, and what the Program itself costs under its placement.
-  Bytes per_session() const { return arena + scratch; }
-  Bytes shared() const;
+  // What one more session costs, and what the Program itself costs, under `where`.
+  Bytes per_session(Placement where) const;
+  Bytes shared(Placement where) const;
+  Bytes total(Placement where, int sessions) const {
+    return shared(where) + static_cast<Bytes>(sessions) * per_session(where);
+  }
 };
+
+// First and last step that touch a buffer, inclusive.
+struct Lifetime {
+  Bytes bytes = 0;
+  std::size_t first = 0, last = 0;
+};
+
+struct Packing {
+  std::vector<Bytes> offsets;  // by buffer, multiples of 64
+  Bytes total = 0;
+};
+
+// Greedy by size (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference,
+// 2020): no two buffers whose lifetimes meet share a byte.
+Packing pack_arena(const std::vector<Lifetime>& lifetimes);
+
+// Everything that has a place: what exec needs to run, and pack to write.
+struct Layout {
+  Packing arena;
+  std::vector<Bytes> weight_offsets;  // by weight: in the large part, or in the small block
+  std::vector<bool> weight_is_small;
+  Plan plan;  // placement automatic, code an estimate
+};
+
+Layout make_layout(const kernels::Lowered& lowered);
+
+// The fastest placement whose total fits `available`; fails with over_limit, and the bytes that
+// would do, where not even streaming fits.
+Result<Placement> choose_placement(const Plan& plan, Placement wish, int sessions, Bytes available);
 
 }  // namespace dermlens::plan

@@ -1,0 +1,160 @@
+// Loading: fuse, lower, lay out, choose a placement, reserve, place the weights, compile.
+#include "exec/program.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <map>
+
+#include "exec/engine.h"
+#include "graph/passes.h"
+#include "memory/process.h"
+
+namespace dermlens::exec {
+namespace {
+
+using kernels::Operand;
+
+// Distinct primitives are shared through oneDNN's cache; without a bound it keeps what unloaded
+// Programs left.
+constexpr int kPrimitiveCache = 256;
+
+struct Prepared {
+  graph::Graph graph;
+  kernels::Lowered lowered;
+  plan::Layout layout;
+};
+
+Result<Prepared> prepare(graph::Graph graph) {
+  TRY_VOID(graph::fuse(graph));
+  TRY(kernels::Lowered lowered, kernels::lower(graph));
+  plan::Layout layout = plan::make_layout(lowered);
+  return Prepared{std::move(graph), std::move(lowered), std::move(layout)};
+}
+
+// Finds the same view again, or adds it.
+std::size_t view_index(std::vector<View>& views, kernels::BufferId buffer,
+                       const kernels::Desc& desc) {
+  for (std::size_t i = views.size(); i-- > 0;)
+    if (views[i].buffer == buffer && views[i].desc == desc) return i;
+  views.push_back({buffer, desc});
+  return views.size() - 1;
+}
+
+void compile_step(const kernels::Step& from, Engine& engine) {
+  Step step;
+  step.name = from.name;
+  for (const kernels::Argument& argument : from.arguments) {
+    Argument bound{argument.id, argument.operand, 0};
+    if (argument.operand.kind == Operand::Kind::buffer) {
+      bound.memory = view_index(engine.views, argument.operand.index, argument.desc);
+    } else {
+      const kernels::WeightId id = argument.operand.index;
+      bound.memory = engine.weight_memories.size();
+      engine.weight_memories.emplace_back(argument.desc, kernels::cpu_engine(),
+                                          engine.weights.address(id));
+      if (!engine.weights.is_small(id)) step.weights.push_back(id);
+    }
+    step.arguments.push_back(bound);
+  }
+  if (const auto* native = std::get_if<kernels::Native>(&from.kernel)) {
+    step.native = *native;
+  } else {
+    const auto& pd = std::get<dnnl::primitive_desc_base>(from.kernel);
+    step.scratchpad = pd.query_md(dnnl::query::exec_arg_md, DNNL_ARG_SCRATCHPAD);
+    step.primitive = dnnl::primitive(pd.get());
+  }
+  engine.steps.push_back(std::move(step));
+}
+
+// Machine code is measured: what the process holds more than before, never less than nothing.
+Result<void> compile(const kernels::Lowered& lowered, Engine& engine, Ledger& ledger) {
+  TRY(engine.code_hold, ledger.reserve(Category::code, engine.plan.code));
+  dnnl::set_primitive_cache_capacity(kPrimitiveCache);
+  const Bytes before = read_process_memory().anon;
+  try {
+    for (const kernels::Step& step : lowered.steps) compile_step(step, engine);
+  } catch (const dnnl::error& error) {
+    return fail(error.status == dnnl_out_of_memory ? Errc::no_memory : Errc::unsupported,
+                "a kernel cannot be made (", error.what(), ")");
+  }
+  const Bytes after = read_process_memory().anon;
+  engine.plan.code = after > before ? after - before : 0;
+  return engine.code_hold.resize(engine.plan.code);
+}
+
+void describe(const Prepared& prepared, std::vector<TensorInfo>& inputs,
+              std::vector<TensorInfo>& outputs) {
+  const graph::Graph& graph = prepared.graph;
+  std::vector<bool> late(graph.value_count(), false);
+  for (const graph::Input& input : graph.inputs()) {
+    const graph::Value& value = graph.value(input.value);
+    inputs.push_back({value.name, value.type, input.late});
+    late[input.value] = input.late;
+  }
+  for (const graph::Node& node : graph.nodes())
+    late[node.output] = std::ranges::any_of(
+        node.inputs, [&late](graph::ValueId id) { return id != graph::kNoValue && late[id]; });
+  for (const graph::ValueId id : graph.outputs())
+    outputs.push_back({graph.value(id).name, graph.value(id).type, late[id]});
+}
+
+std::optional<std::size_t> find(std::span<const TensorInfo> all, std::string_view name) {
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (all[i].name == name) return i;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Program::Program() : engine_(std::make_unique<Engine>()) {}
+Program::~Program() = default;
+
+Result<plan::Plan> make_plan(graph::Graph graph) {
+  TRY(const Prepared prepared, prepare(std::move(graph)));
+  return prepared.layout.plan;
+}
+
+Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
+                                                     const ProgramOptions& options,
+                                                     Ledger& ledger) {
+  // Primitives are made for, and must run with, this many threads.
+  omp_set_num_threads(options.threads);
+  TRY(const Prepared prepared, prepare(std::move(graph)));
+  const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
+  std::shared_ptr<Program> program(new Program());
+  Engine& engine = *program->engine_;
+  engine.threads = options.threads;
+  engine.plan = prepared.layout.plan;
+  TRY(engine.plan.placement,
+      plan::choose_placement(engine.plan, options.placement, options.sessions, ledger.available()));
+  const bool streamed = engine.plan.placement == plan::Placement::streamed;
+  TRY(engine.weights_hold,
+      ledger.reserve(Category::weights, engine.plan.small + (streamed ? 0 : engine.plan.weights)));
+  TRY(engine.weights,
+      WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
+  engine.pack_path = engine.weights.pack().path;
+  engine.pack_built = engine.weights.pack().built;
+  TRY_VOID(compile(prepared.lowered, engine, ledger));
+  engine.buffer_offsets = prepared.layout.arena.offsets;
+  engine.late_begin = prepared.lowered.late_begin;
+  engine.inputs = prepared.lowered.inputs;
+  engine.outputs = prepared.lowered.outputs;
+  describe(prepared, program->inputs_, program->outputs_);
+  return program;
+}
+
+std::optional<std::size_t> Program::find_input(std::string_view name) const {
+  return find(inputs_, name);
+}
+
+std::optional<std::size_t> Program::find_output(std::string_view name) const {
+  return find(outputs_, name);
+}
+
+const plan::Plan& Program::plan() const { return engine_->plan; }
+const std::string& Program::pack_path() const { return engine_->pack_path; }
+bool Program::pack_built() const { return engine_->pack_built; }
+bool Program::damaged() const { return engine_->weights.damaged(); }
+
+}  // namespace dermlens::exec

@@ -1,0 +1,149 @@
+// The state of one lowering: where each value lives, and the steps so far. Private to `kernels`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/lower.h"
+
+namespace dermlens::kernels {
+
+using Tag = dnnl::memory::format_tag;
+using Type = dnnl::memory::data_type;
+
+// A value in one layout.
+struct Location {
+  Operand operand;
+  Desc desc;
+};
+
+class Builder {
+ public:
+  explicit Builder(const graph::Graph& graph);
+
+  const graph::Graph& graph() const { return graph_; }
+  const graph::Shape& shape(graph::ValueId value) const { return graph_.value(value).type.shape; }
+  std::string_view value_name(graph::ValueId value) const { return graph_.value(value).name; }
+
+  // Begins the node: what it reads for the last time may be overwritten by it.
+  void begin(graph::NodeId node, bool late);
+
+  // The value in the layout it was made in (a constant: row-major).
+  Location where(graph::ValueId value);
+  // The value in a given layout; `desc` may have other dimensions with the same elements in the
+  // same row-major order. Emits a reorder where needed.
+  Location get(graph::ValueId value, const Desc& desc);
+  Location get_plain(graph::ValueId value) { return get(value, plain_desc(shape(value))); }
+  Location get_plain(graph::ValueId value, const graph::Shape& dims) {
+    return get(value, plain_desc(dims));
+  }
+  // A constant whose row-major elements, seen through `source`, are wanted as `target`.
+  Location weight(graph::ValueId value, const Desc& source, const Desc& target);
+
+  // A fresh buffer for the value, in `desc`; the value lives there from now on.
+  Location make(graph::ValueId value, const Desc& desc);
+  // The value lives where `location` is, under `desc`: another view, or computed in place.
+  Location place(graph::ValueId value, const Location& location, const Desc& desc);
+  // Whether the node in hand may overwrite what lies at `location`.
+  bool may_overwrite(const Location& location) const;
+  // Whether any input of `node` but the one at `index` has a copy in the buffer at `location`.
+  bool other_input_in(const graph::Node& node, std::size_t index, const Location& location) const;
+  // A buffer of no value, for an intermediate inside one node.
+  Location temporary(const Desc& desc);
+
+  void emit(std::string_view name, const dnnl::primitive_desc_base& pd,
+            std::vector<Argument> arguments);
+  void emit(std::string_view name, Native kernel, std::vector<Argument> arguments);
+  void reorder(std::string_view name, const Location& from, const Location& to);
+
+  // Whether the value has a place yet.
+  bool is_made(graph::ValueId value) const { return !locations_[value].empty(); }
+  Lowered finish(std::size_t late_begin) &&;
+  std::size_t step_count() const { return lowered_.steps.size(); }
+
+ private:
+  struct BufferState {
+    bool late = false;
+    std::vector<graph::ValueId> values;  // that have lived in it
+  };
+
+  Location new_buffer(const Desc& desc);
+
+  const graph::Graph& graph_;
+  Lowered lowered_;
+  std::vector<std::vector<Location>> locations_;  // by value; the first is where it was made
+  std::vector<std::size_t> last_use_;  // by value: position of the last node that reads it
+  std::vector<BufferState> buffer_state_;
+  std::size_t position_ = 0;
+  bool late_ = false;
+
+ public:
+  // The order in which nodes run: first what early outputs need, then the rest.
+  std::vector<graph::NodeId> order;
+  std::size_t early_count = 0;
+};
+
+// Whether two descriptors put every element at the same byte (a blocked layout of 1x1 maps is the
+// row-major one).
+bool same_bytes(const Desc& a, const Desc& b);
+
+inline Argument argument(int id, const Location& location) {
+  return {id, location.operand, location.desc};
+}
+inline Argument argument(int id, const Location& location, const Desc& desc) {
+  return {id, location.operand, desc};
+}
+
+dnnl::memory::dims to_dims(const graph::Shape& shape);
+// Scratchpads are ours.
+dnnl::primitive_attr attributes();
+
+// The oneDNN name of an activation, where it has one.
+struct Eltwise {
+  dnnl::algorithm algorithm;
+  float alpha = 0, beta = 0;
+};
+std::optional<Eltwise> eltwise_of(const graph::Unary& op);
+
+// `desc`'s blocking for other dimensions of the same rank, as for a per-channel operand beside a
+// blocked tensor; row-major where it has none we know.
+Desc blocked_like(const Desc& desc, const graph::Shape& dims);
+// `shape` with ones in front, up to `rank`.
+graph::Shape padded_to(const graph::Shape& shape, std::size_t rank);
+// Whether the kernel is oneDNN's reference code, right but slow.
+bool is_reference(const dnnl::primitive_desc_base& pd);
+
+// Appends the post-ops of a node to `attr`; their operands are read in layouts that suit `result`.
+// `first_operand` is the index of the node's first post-op input. `sum` is set to the operand that
+// is to be accumulated in place.
+struct PostOpArguments {
+  std::vector<Argument> arguments;
+  std::optional<Location> accumulate;
+};
+Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& node,
+                                        const graph::PostOps& post_ops, std::size_t first_operand,
+                                        const Desc& result, bool allow_accumulate,
+                                        dnnl::primitive_attr& attr);
+
+// One function an operator family; each lowers the node and places its output.
+Result<void> lower_conv(Builder& builder, const graph::Node& node);
+Result<void> lower_conv_backward(Builder& builder, const graph::Node& node);
+Result<void> lower_matmul(Builder& builder, const graph::Node& node);
+Result<void> lower_unary(Builder& builder, const graph::Node& node);
+Result<void> lower_unary_backward(Builder& builder, const graph::Node& node);
+Result<void> lower_binary(Builder& builder, const graph::Node& node);
+Result<void> lower_where(Builder& builder, const graph::Node& node);
+Result<void> lower_softmax(Builder& builder, const graph::Node& node);
+Result<void> lower_reduce(Builder& builder, const graph::Node& node);
+Result<void> lower_pool(Builder& builder, const graph::Node& node);
+Result<void> lower_pool_backward(Builder& builder, const graph::Node& node);
+Result<void> lower_transpose(Builder& builder, const graph::Node& node);
+Result<void> lower_reshape(Builder& builder, const graph::Node& node);
+Result<void> lower_concat(Builder& builder, const graph::Node& node);
+Result<void> lower_index_map(Builder& builder, const graph::Node& node);
+Result<void> lower_cast(Builder& builder, const graph::Node& node);
+Result<void> lower_quantize(Builder& builder, const graph::Node& node);
+Result<void> lower_dequantize(Builder& builder, const graph::Node& node);
+
+}  // namespace dermlens::kernels

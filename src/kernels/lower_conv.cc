@@ -1,0 +1,157 @@
+// Convolutions and their data gradients. Layouts are oneDNN's choice, but a blocked input is kept
+// as it is where a fast kernel takes it, and a residual's layout decides the result's.
+#include <string_view>
+
+#include "kernels/builder.h"
+
+namespace dermlens::kernels {
+namespace {
+
+using dnnl::memory;
+
+struct ConvShape {
+  memory::dims input, weights, output, strides, dilations, pads_begin, pads_end;
+};
+
+ConvShape conv_shape(const graph::ConvGeometry& geometry, const graph::Shape& input,
+                     const graph::Shape& weights, const graph::Shape& output) {
+  ConvShape shape{to_dims(input),
+                  to_dims(weights),
+                  to_dims(output),
+                  to_dims(geometry.strides),
+                  to_dims(geometry.dilations),
+                  to_dims(geometry.pads_begin),
+                  to_dims(geometry.pads_end)};
+  for (auto& dilation : shape.dilations) --dilation;  // oneDNN counts the gaps
+  if (geometry.groups > 1) {
+    shape.weights.front() /= geometry.groups;
+    shape.weights.insert(shape.weights.begin(), geometry.groups);
+  }
+  return shape;
+}
+
+Desc any(const memory::dims& dims) { return {dims, Type::f32, Tag::any}; }
+
+bool is_slow(const dnnl::primitive_desc_base& pd) {
+  const std::string_view name = pd.impl_info_str();
+  return name.find("ref") != std::string_view::npos || name.find("gemm") != std::string_view::npos;
+}
+
+bool is_blocked(const Desc& desc) { return desc.data.format_desc.blocking.inner_nblks > 0; }
+
+using Forward = dnnl::convolution_forward;
+using Backward = dnnl::convolution_backward_data;
+
+Forward::primitive_desc forward_pd(const ConvShape& shape, const Desc& input, const Desc& output,
+                                   bool bias, const dnnl::primitive_attr& attr,
+                                   dnnl::prop_kind kind = dnnl::prop_kind::forward_inference) {
+  const Desc bias_desc = bias ? Desc({shape.output[1]}, Type::f32, Tag::a) : Desc();
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+  const Forward::desc desc =
+      bias ? Forward::desc(kind, algorithm, input, any(shape.weights), bias_desc, output,
+                           shape.strides, shape.dilations, shape.pads_begin, shape.pads_end)
+           : Forward::desc(kind, algorithm, input, any(shape.weights), output, shape.strides,
+                           shape.dilations, shape.pads_begin, shape.pads_end);
+  return {desc, attr, cpu_engine()};
+}
+
+// The layouts without post-ops in mind: the input as it lies if that is blocked and fast.
+Forward::primitive_desc choose_layouts(const ConvShape& shape, const Desc& input, bool bias) {
+  if (is_blocked(input)) {
+    try {
+      auto pd = forward_pd(shape, input, any(shape.output), bias, attributes());
+      if (!is_slow(pd)) return pd;
+    } catch (const dnnl::error&) {
+      // No kernel takes this layout; let oneDNN choose.
+    }
+  }
+  return forward_pd(shape, any(shape.input), any(shape.output), bias, attributes());
+}
+
+// The residual's layout, if there is one and it is blocked: adding it then needs no reorder.
+std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
+                                    const graph::PostOps& post_ops) {
+  std::size_t operand = 3;
+  for (const graph::PostOp& post_op : post_ops) {
+    if (post_op.kind == graph::PostOp::Kind::unary) continue;
+    const graph::ValueId value = node.inputs[operand++];
+    if (builder.shape(value) != builder.shape(node.output) || builder.graph().is_constant(value))
+      continue;
+    const Desc desc = builder.where(value).desc;
+    if (is_blocked(desc)) return desc;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<void> lower_conv(Builder& builder, const graph::Node& node) {
+  const auto& op = std::get<graph::Conv>(node.op);
+  const ConvShape shape = conv_shape(op.geometry, builder.shape(node.inputs[0]),
+                                     builder.shape(node.inputs[1]), builder.shape(node.output));
+  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
+  auto pd = choose_layouts(shape, builder.where(node.inputs[0]).desc, has_bias);
+  const Desc input_desc = pd.src_desc();
+  Desc output_desc = pd.dst_desc();
+  if (const auto wish = residual_layout(builder, node, op.post_ops); wish && *wish != output_desc) {
+    try {
+      auto other = forward_pd(shape, input_desc, *wish, has_bias, attributes());
+      if (!is_slow(other)) output_desc = *wish;
+    } catch (const dnnl::error&) {
+      // The residual will be reordered instead.
+    }
+  }
+  dnnl::primitive_attr attr = attributes();
+  TRY(PostOpArguments post,
+      append_post_ops(builder, node, op.post_ops, 3, output_desc, true, attr));
+  pd = forward_pd(shape, input_desc, output_desc, has_bias, attr);
+
+  const Location input = builder.get(node.inputs[0], input_desc);
+  Location weights;
+  if (builder.graph().is_constant(node.inputs[1])) {
+    weights =
+        builder.weight(node.inputs[1], plain_desc(graph::Shape(shape.weights)), pd.weights_desc());
+  } else {
+    weights = builder.get(node.inputs[1], pd.weights_desc());
+  }
+  std::vector<Argument> arguments{argument(DNNL_ARG_SRC, input),
+                                  argument(DNNL_ARG_WEIGHTS, weights)};
+  if (has_bias)
+    arguments.push_back(argument(
+        DNNL_ARG_BIAS, builder.get(node.inputs[2], Desc({shape.output[1]}, Type::f32, Tag::a))));
+  arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
+  const Location output = post.accumulate
+                              ? builder.place(node.output, *post.accumulate, output_desc)
+                              : builder.make(node.output, output_desc);
+  arguments.push_back(argument(DNNL_ARG_DST, output));
+  builder.emit(node.name, pd, std::move(arguments));
+  return {};
+}
+
+Result<void> lower_conv_backward(Builder& builder, const graph::Node& node) {
+  const auto& op = std::get<graph::ConvBackwardData>(node.op);
+  const ConvShape shape = conv_shape(op.geometry, op.input_shape, builder.shape(node.inputs[1]),
+                                     builder.shape(node.inputs[0]));
+  const auto make = [&shape](const Desc& output) {
+    const auto hint = forward_pd(shape, any(shape.input), output, false, attributes(),
+                                 dnnl::prop_kind::forward_training);
+    const Backward::desc desc(dnnl::algorithm::convolution_direct, any(shape.input),
+                              any(shape.weights), output, shape.strides, shape.dilations,
+                              shape.pads_begin, shape.pads_end);
+    return Backward::primitive_desc(desc, attributes(), cpu_engine(), hint);
+  };
+  const auto pd = make(any(shape.output));
+  const Location gradient = builder.get(node.inputs[0], pd.diff_dst_desc());
+  const Location weights =
+      builder.graph().is_constant(node.inputs[1])
+          ? builder.weight(node.inputs[1], plain_desc(graph::Shape(shape.weights)),
+                           pd.weights_desc())
+          : builder.get(node.inputs[1], pd.weights_desc());
+  const Location output = builder.make(node.output, pd.diff_src_desc());
+  builder.emit(node.name, pd,
+               {argument(DNNL_ARG_DIFF_DST, gradient), argument(DNNL_ARG_WEIGHTS, weights),
+                argument(DNNL_ARG_DIFF_SRC, output)});
+  return {};
+}
+
+}  // namespace dermlens::kernels

@@ -1,0 +1,288 @@
+// Elementwise operators and the post-ops of the others.
+#include <optional>
+
+#include "kernels/builder.h"
+#include "kernels/native.h"
+
+namespace dermlens::kernels {
+namespace {
+
+using dnnl::algorithm;
+using graph::BinaryFn;
+using graph::UnaryFn;
+
+std::optional<algorithm> algorithm_of(BinaryFn fn) {
+  switch (fn) {
+    case BinaryFn::add:
+      return algorithm::binary_add;
+    case BinaryFn::sub:
+      return algorithm::binary_sub;
+    case BinaryFn::mul:
+      return algorithm::binary_mul;
+    case BinaryFn::div:
+      return algorithm::binary_div;
+    case BinaryFn::max:
+      return algorithm::binary_max;
+    case BinaryFn::min:
+      return algorithm::binary_min;
+    case BinaryFn::equal:
+      return algorithm::binary_eq;
+    case BinaryFn::less:
+      return algorithm::binary_lt;
+    case BinaryFn::less_or_equal:
+      return algorithm::binary_le;
+    case BinaryFn::greater:
+      return algorithm::binary_gt;
+    case BinaryFn::greater_or_equal:
+      return algorithm::binary_ge;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool is_commutative(BinaryFn fn) {
+  return fn == BinaryFn::add || fn == BinaryFn::mul || fn == BinaryFn::max || fn == BinaryFn::min ||
+         fn == BinaryFn::equal;
+}
+
+// Where the result goes: over `input` if that is dead, else into a buffer of its own.
+Location output_like(Builder& builder, const graph::Node& node, std::size_t index,
+                     const Location& input) {
+  if (builder.may_overwrite(input) && !builder.other_input_in(node, index, input))
+    return builder.place(node.output, input, input.desc);
+  return builder.make(node.output, input.desc);
+}
+
+// The operand broadcast to `shape`, row-major, in a buffer of its own.
+Location expanded(Builder& builder, const graph::Node& node, graph::ValueId value,
+                  const graph::Shape& shape) {
+  const graph::Shape from = padded_to(builder.shape(value), shape.size());
+  IndexMap map{from, {}, 0};
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    std::vector<std::int32_t> indices(static_cast<std::size_t>(shape[axis]), 0);
+    if (from[axis] != 1)
+      for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int32_t>(i);
+    map.map.push_back(std::move(indices));
+  }
+  const Location input = builder.get_plain(value);
+  const Location output = builder.temporary(plain_desc(shape));
+  builder.emit(node.name, index_map(std::move(map)), {argument(0, input), argument(1, output)});
+  return output;
+}
+
+Location full_operand(Builder& builder, const graph::Node& node, graph::ValueId value,
+                      const graph::Shape& shape) {
+  return builder.shape(value) == shape ? builder.get_plain(value)
+                                       : expanded(builder, node, value, shape);
+}
+
+Result<void> native_binary(Builder& builder, const graph::Node& node, const graph::Binary& op) {
+  if (!op.post_ops.empty()) return fail(Errc::internal, "post-ops on ", graph::to_string(op.fn));
+  const graph::Shape& shape = builder.shape(node.output);
+  const Location a = full_operand(builder, node, node.inputs[0], shape);
+  const Location b = full_operand(builder, node, node.inputs[1], shape);
+  const Location y = builder.make(node.output, plain_desc(shape));
+  builder.emit(node.name, binary(op.fn, builder.graph().value(node.output).type.elements()),
+               {argument(0, a), argument(1, b), argument(2, y)});
+  return {};
+}
+
+}  // namespace
+
+std::optional<Eltwise> eltwise_of(const graph::Unary& op) {
+  switch (op.fn) {
+    case UnaryFn::relu:
+      return Eltwise{algorithm::eltwise_relu};
+    case UnaryFn::clip:
+      return Eltwise{algorithm::eltwise_clip, op.alpha, op.beta};
+    case UnaryFn::sigmoid:
+      return Eltwise{algorithm::eltwise_logistic};
+    case UnaryFn::tanh:
+      return Eltwise{algorithm::eltwise_tanh};
+    case UnaryFn::silu:
+      return Eltwise{algorithm::eltwise_swish, 1};
+    case UnaryFn::hard_swish:
+      return Eltwise{algorithm::eltwise_hardswish};
+    case UnaryFn::gelu_erf:
+      return Eltwise{algorithm::eltwise_gelu_erf};
+    case UnaryFn::gelu_tanh:
+      return Eltwise{algorithm::eltwise_gelu_tanh};
+    case UnaryFn::exp:
+      return Eltwise{algorithm::eltwise_exp};
+    case UnaryFn::log:
+      return Eltwise{algorithm::eltwise_log};
+    case UnaryFn::sqrt:
+      return Eltwise{algorithm::eltwise_sqrt};
+    case UnaryFn::abs:
+      return Eltwise{algorithm::eltwise_abs};
+    case UnaryFn::neg:
+      return Eltwise{algorithm::eltwise_linear, -1, 0};
+    case UnaryFn::elu:
+      return Eltwise{algorithm::eltwise_elu, op.alpha};
+    case UnaryFn::leaky_relu:
+      return Eltwise{algorithm::eltwise_relu, op.alpha};
+    case UnaryFn::linear:
+      return Eltwise{algorithm::eltwise_linear, op.alpha, op.beta};
+    default:
+      return std::nullopt;
+  }
+}
+
+Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& node,
+                                        const graph::PostOps& post_ops, std::size_t first_operand,
+                                        const Desc& result, bool allow_accumulate,
+                                        dnnl::primitive_attr& attr) {
+  PostOpArguments out;
+  dnnl::post_ops list;
+  std::size_t operand = first_operand;
+  for (const graph::PostOp& post_op : post_ops) {
+    if (post_op.kind == graph::PostOp::Kind::unary) {
+      if (post_op.unary.fn == UnaryFn::hard_sigmoid) {
+        list.append_eltwise(1, algorithm::eltwise_linear, post_op.unary.alpha, post_op.unary.beta);
+        list.append_eltwise(1, algorithm::eltwise_clip, 0, 1);
+        continue;
+      }
+      const auto eltwise = eltwise_of(post_op.unary);
+      if (!eltwise)
+        return fail(Errc::internal, "post-op ", graph::to_string(post_op.unary.fn),
+                    " has no kernel");
+      list.append_eltwise(1, eltwise->algorithm, eltwise->alpha, eltwise->beta);
+      continue;
+    }
+    const std::size_t index = operand++;
+    const graph::ValueId value = node.inputs[index];
+    const graph::Shape dims = padded_to(builder.shape(value), builder.shape(node.output).size());
+    const bool is_add = post_op.kind == graph::PostOp::Kind::binary_add;
+    const bool is_full = dims == builder.shape(node.output);
+    const Location location = builder.get(value, is_full ? result : blocked_like(result, dims));
+    if (allow_accumulate && is_add && is_full && list.len() == 0 &&
+        builder.may_overwrite(location) && !builder.other_input_in(node, index, location)) {
+      list.append_sum(1);
+      out.accumulate = location;
+      continue;
+    }
+    list.append_binary(is_add ? algorithm::binary_add : algorithm::binary_mul, location.desc);
+    out.arguments.push_back(
+        argument(DNNL_ARG_ATTR_MULTIPLE_POST_OP(list.len() - 1) | DNNL_ARG_SRC_1, location));
+  }
+  attr.set_post_ops(list);
+  return out;
+}
+
+Result<void> lower_unary(Builder& builder, const graph::Node& node) {
+  const auto& op = std::get<graph::Unary>(node.op);
+  if (op.fn == UnaryFn::hard_sigmoid) {
+    // Two steps: a line, then its ends cut off.
+    const Location input = builder.where(node.inputs[0]);
+    const Location output = output_like(builder, node, 0, input);
+    const dnnl::eltwise_forward::primitive_desc line(
+        {dnnl::prop_kind::forward_inference, algorithm::eltwise_linear, input.desc, op.alpha,
+         op.beta},
+        attributes(), cpu_engine());
+    const dnnl::eltwise_forward::primitive_desc cut(
+        {dnnl::prop_kind::forward_inference, algorithm::eltwise_clip, input.desc, 0, 1},
+        attributes(), cpu_engine());
+    builder.emit(node.name, line, {argument(DNNL_ARG_SRC, input), argument(DNNL_ARG_DST, output)});
+    builder.emit(node.name, cut, {argument(DNNL_ARG_SRC, output), argument(DNNL_ARG_DST, output)});
+    return {};
+  }
+  if (const auto eltwise = eltwise_of(op)) {
+    const Location input = builder.where(node.inputs[0]);
+    const Location output = output_like(builder, node, 0, input);
+    const dnnl::eltwise_forward::primitive_desc pd(
+        {dnnl::prop_kind::forward_inference, eltwise->algorithm, input.desc, eltwise->alpha,
+         eltwise->beta},
+        attributes(), cpu_engine());
+    builder.emit(node.name, pd, {argument(DNNL_ARG_SRC, input), argument(DNNL_ARG_DST, output)});
+    return {};
+  }
+  const Location input = builder.get_plain(node.inputs[0]);
+  const Location output = output_like(builder, node, 0, input);
+  builder.emit(node.name, unary(op, builder.graph().value(node.output).type.elements()),
+               {argument(0, input), argument(1, output)});
+  return {};
+}
+
+Result<void> lower_unary_backward(Builder& builder, const graph::Node& node) {
+  const graph::Unary& op = std::get<graph::UnaryBackward>(node.op).unary;
+  switch (op.fn) {
+    case UnaryFn::relu:
+    case UnaryFn::sigmoid:
+    case UnaryFn::tanh:
+    case UnaryFn::silu:
+    case UnaryFn::gelu_erf:
+    case UnaryFn::gelu_tanh:
+    case UnaryFn::elu:
+    case UnaryFn::leaky_relu: {
+      const Eltwise eltwise = *eltwise_of(op);
+      const Location x = builder.where(node.inputs[0]);
+      const Location dy = builder.get(node.inputs[1], x.desc);
+      const dnnl::eltwise_forward::primitive_desc hint(
+          {dnnl::prop_kind::forward_training, eltwise.algorithm, x.desc, eltwise.alpha,
+           eltwise.beta},
+          attributes(), cpu_engine());
+      const dnnl::eltwise_backward::primitive_desc pd(
+          {eltwise.algorithm, x.desc, x.desc, eltwise.alpha, eltwise.beta}, attributes(),
+          cpu_engine(), hint);
+      const Location dx = output_like(builder, node, 1, dy);
+      builder.emit(node.name, pd,
+                   {argument(DNNL_ARG_SRC, x), argument(DNNL_ARG_DIFF_DST, dy),
+                    argument(DNNL_ARG_DIFF_SRC, dx)});
+      return {};
+    }
+    default:
+      break;
+  }
+  const Location x = builder.get_plain(node.inputs[0]);
+  const Location dy = builder.get_plain(node.inputs[1]);
+  const Location dx = output_like(builder, node, 1, dy);
+  builder.emit(node.name, unary_backward(op, builder.graph().value(node.output).type.elements()),
+               {argument(0, x), argument(1, dy), argument(2, dx)});
+  return {};
+}
+
+Result<void> lower_binary(Builder& builder, const graph::Node& node) {
+  const auto& op = std::get<graph::Binary>(node.op);
+  const auto algorithm = algorithm_of(op.fn);
+  if (!algorithm) return native_binary(builder, node, op);
+  const graph::Shape& shape = builder.shape(node.output);
+  std::size_t large = 0;
+  if (builder.shape(node.inputs[0]) != shape && is_commutative(op.fn) &&
+      builder.shape(node.inputs[1]) == shape)
+    large = 1;
+  const bool needs_expansion = builder.shape(node.inputs[large]) != shape;
+  const Location a = needs_expansion ? expanded(builder, node, node.inputs[large], shape)
+                                     : builder.where(node.inputs[large]);
+  const graph::ValueId small = node.inputs[1 - large];
+  const graph::Shape dims = padded_to(builder.shape(small), shape.size());
+  Location b = builder.get(small, dims == shape ? a.desc : blocked_like(a.desc, dims));
+
+  const auto make = [&](dnnl::primitive_attr& attr) -> Result<PostOpArguments> {
+    return append_post_ops(builder, node, op.post_ops, 2, a.desc, false, attr);
+  };
+  dnnl::primitive_attr attr = attributes();
+  TRY(PostOpArguments post, make(attr));
+  const dnnl::binary::desc desc(*algorithm, a.desc, b.desc, a.desc);
+  const dnnl::binary::primitive_desc pd(desc, attr, cpu_engine());
+  const Location y = needs_expansion ? builder.place(node.output, a, a.desc)
+                                     : output_like(builder, node, large, a);
+  std::vector<Argument> arguments{argument(DNNL_ARG_SRC_0, a), argument(DNNL_ARG_SRC_1, b)};
+  arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
+  arguments.push_back(argument(DNNL_ARG_DST, y));
+  builder.emit(node.name, pd, std::move(arguments));
+  return {};
+}
+
+Result<void> lower_where(Builder& builder, const graph::Node& node) {
+  const graph::Shape& shape = builder.shape(node.output);
+  std::vector<Argument> arguments;
+  for (int i = 0; i < 3; ++i)
+    arguments.push_back(
+        argument(i, full_operand(builder, node, node.inputs[static_cast<std::size_t>(i)], shape)));
+  arguments.push_back(argument(3, builder.make(node.output, plain_desc(shape))));
+  builder.emit(node.name, where(builder.graph().value(node.output).type.elements()),
+               std::move(arguments));
+  return {};
+}
+
+}  // namespace dermlens::kernels

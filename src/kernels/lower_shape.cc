@@ -1,0 +1,167 @@
+// Operators that move elements without computing: views where the bytes stay, reorders where the
+// layout changes, index maps for the rest.
+#include <algorithm>
+
+#include "kernels/builder.h"
+#include "kernels/native.h"
+
+namespace dermlens::kernels {
+namespace {
+
+using Indices = std::vector<std::int32_t>;
+
+constexpr std::int32_t kFill = -1;
+
+Indices identity(std::int64_t size) {
+  Indices indices(static_cast<std::size_t>(size));
+  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int32_t>(i);
+  return indices;
+}
+
+Indices sliced(std::int64_t start, std::int64_t step, std::int64_t size) {
+  Indices indices(static_cast<std::size_t>(size));
+  for (std::int64_t i = 0; i < size; ++i)
+    indices[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(start + i * step);
+  return indices;
+}
+
+Indices unsliced(const Indices& slice, std::int64_t input_size) {
+  Indices indices(static_cast<std::size_t>(input_size), kFill);
+  for (std::size_t i = 0; i < slice.size(); ++i)
+    indices[static_cast<std::size_t>(slice[i])] = static_cast<std::int32_t>(i);
+  return indices;
+}
+
+Indices padded(graph::PadMode mode, std::int64_t size, std::int64_t begin, std::int64_t end) {
+  Indices indices;
+  for (std::int64_t i = -begin; i < size + end; ++i) {
+    std::int64_t from = i;
+    if (mode == graph::PadMode::edge) {
+      from = std::clamp<std::int64_t>(i, 0, size - 1);
+    } else if (mode == graph::PadMode::reflect) {
+      const std::int64_t period = size > 1 ? 2 * (size - 1) : 1;
+      from = ((i % period) + period) % period;
+      if (from >= size) from = period - from;
+    } else if (i < 0 || i >= size) {
+      from = kFill;
+    }
+    indices.push_back(static_cast<std::int32_t>(from));
+  }
+  return indices;
+}
+
+Result<IndexMap> gather_map(const Builder& builder, const graph::Node& node, std::size_t axis,
+                            graph::Shape& view) {
+  const graph::Graph& graph = builder.graph();
+  if (!graph.is_constant(node.inputs[1]))
+    return fail(Errc::unsupported, "Gather needs constant indices ('",
+                graph.value(node.inputs[1]).name, "')");
+  const graph::Shape& shape = builder.shape(node.inputs[0]);
+  IndexMap map{shape, {}, 0};
+  for (const std::int64_t size : shape) map.map.push_back(identity(size));
+  map.map[axis].clear();
+  for (std::int64_t index : graph::to_integers(graph.value(node.inputs[1]))) {
+    if (index < 0) index += shape[axis];
+    if (index < 0 || index >= shape[axis])
+      return fail(Errc::malformed, "Gather index out of range (", index, ", ", shape[axis], ")");
+    map.map[axis].push_back(static_cast<std::int32_t>(index));
+  }
+  view = shape;
+  view[axis] = static_cast<std::int64_t>(map.map[axis].size());
+  return map;
+}
+
+}  // namespace
+
+Result<void> lower_transpose(Builder& builder, const graph::Node& node) {
+  const auto& permutation = std::get<graph::Transpose>(node.op).permutation;
+  const Location x = builder.where(node.inputs[0]);
+  // oneDNN wants where each input axis goes, the operator says where each output axis comes from.
+  std::vector<int> destination(permutation.size());
+  for (std::size_t i = 0; i < permutation.size(); ++i)
+    destination[permutation[i]] = static_cast<int>(i);
+  const Desc view = destination.empty() ? x.desc : x.desc.permute_axes(destination);
+  const Location y = builder.make(node.output, plain_desc(builder.shape(node.output)));
+  builder.reorder(node.name, {x.operand, view}, y);
+  return {};
+}
+
+Result<void> lower_reshape(Builder& builder, const graph::Node& node) {
+  const Location x = builder.get_plain(node.inputs[0]);
+  builder.place(node.output, x, plain_desc(builder.shape(node.output)));
+  return {};
+}
+
+Result<void> lower_cast(Builder& builder, const graph::Node& node) {
+  const graph::DType from = builder.graph().value(node.inputs[0]).type.dtype;
+  const graph::DType to = std::get<graph::Cast>(node.op).to;
+  const bool same_numbers =
+      graph::is_float(to) && (graph::is_float(from) || from == graph::DType::boolean);
+  if (!same_numbers)
+    return fail(Errc::unsupported, "Cast from ", graph::to_string(from), " to ",
+                graph::to_string(to), " at run time");
+  const Location x = builder.where(node.inputs[0]);
+  builder.place(node.output, x, x.desc);
+  return {};
+}
+
+Result<void> lower_concat(Builder& builder, const graph::Node& node) {
+  const auto axis = std::get<graph::Concat>(node.op).axis;
+  // Blocks of channels stay whole only if every part is a multiple of the block.
+  Desc like = builder.where(node.inputs[0]).desc;
+  const auto& blocking = like.data.format_desc.blocking;
+  bool keep_blocks = blocking.inner_nblks == 1 && blocking.inner_idxs[0] == 1;
+  for (const graph::ValueId input : node.inputs)
+    keep_blocks = keep_blocks && builder.shape(input)[1] % blocking.inner_blks[0] == 0;
+  const auto layout = [&](graph::ValueId value) {
+    return keep_blocks ? blocked_like(like, builder.shape(value))
+                       : plain_desc(builder.shape(value));
+  };
+  std::vector<Desc> sources;
+  std::vector<Argument> arguments;
+  for (const graph::ValueId input : node.inputs) {
+    const Location part = builder.get(input, layout(input));
+    arguments.push_back(argument(DNNL_ARG_MULTIPLE_SRC + static_cast<int>(sources.size()), part));
+    sources.push_back(part.desc);
+  }
+  const dnnl::concat::primitive_desc pd(layout(node.output), static_cast<int>(axis), sources,
+                                        cpu_engine(), attributes());
+  const Location y = builder.make(node.output, layout(node.output));
+  arguments.push_back(argument(DNNL_ARG_DST, y));
+  builder.emit(node.name, pd, std::move(arguments));
+  return {};
+}
+
+Result<void> lower_index_map(Builder& builder, const graph::Node& node) {
+  const graph::Shape& input = builder.shape(node.inputs[0]);
+  graph::Shape view = builder.shape(node.output);
+  IndexMap map{input, {}, 0};
+  if (const auto* slice = std::get_if<graph::Slice>(&node.op)) {
+    for (std::size_t i = 0; i < input.size(); ++i)
+      map.map.push_back(sliced(slice->starts[i], slice->steps[i], slice->sizes[i]));
+  } else if (const auto* back = std::get_if<graph::SliceBackward>(&node.op)) {
+    for (std::size_t i = 0; i < input.size(); ++i)
+      map.map.push_back(
+          unsliced(sliced(back->slice.starts[i], back->slice.steps[i], back->slice.sizes[i]),
+                   back->input_shape[i]));
+  } else if (const auto* pad = std::get_if<graph::Pad>(&node.op)) {
+    map.fill = pad->value;
+    for (std::size_t i = 0; i < input.size(); ++i)
+      map.map.push_back(padded(pad->mode, input[i], pad->begin[i], pad->end[i]));
+  } else if (std::holds_alternative<graph::Expand>(node.op)) {
+    map.input_shape = padded_to(input, view.size());
+    for (std::size_t i = 0; i < view.size(); ++i)
+      map.map.push_back(map.input_shape[i] == 1 ? Indices(static_cast<std::size_t>(view[i]), 0)
+                                                : identity(view[i]));
+  } else if (const auto* gather = std::get_if<graph::Gather>(&node.op)) {
+    TRY(map, gather_map(builder, node, gather->axis, view));
+  } else {
+    return fail(Errc::unsupported, graph::name_of(node.op), " has no kernel");
+  }
+  const Location x = builder.get_plain(node.inputs[0]);
+  const Location y = builder.make(node.output, plain_desc(builder.shape(node.output)));
+  builder.emit(node.name, index_map(std::move(map)), {argument(0, x), argument(1, y)});
+  return {};
+}
+
+}  // namespace dermlens::kernels

@@ -1,0 +1,41 @@
+// Our own loops for what oneDNN has no primitive for, over row-major fp32. They allocate nothing.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/op.h"
+#include "kernels/lowered.h"
+
+namespace dermlens::kernels {
+
+// out[i0, i1, ...] = in[map[0][i0], map[1][i1], ...], or `fill` where a map says -1. Serves Slice,
+// its gradient, Pad, Expand and Gather with constant indices. Arguments: in, out.
+struct IndexMap {
+  graph::Shape input_shape;
+  std::vector<std::vector<std::int32_t>> map;  // one an output axis
+  float fill = 0;
+};
+Native index_map(IndexMap map);
+
+// Elementwise over `count` elements. Arguments: x, y / a, b, y / condition, a, b, y / x, dy, dx.
+Native unary(const graph::Unary& op, Bytes count);
+Native binary(graph::BinaryFn fn, Bytes count);
+Native where(Bytes count);
+Native unary_backward(const graph::Unary& op, Bytes count);
+
+// Arguments: dy, x, dx; shapes [N, C, *S].
+Native max_pool_backward(const graph::PoolGeometry& geometry, const graph::Shape& input_shape,
+                         const graph::Shape& output_shape);
+
+// Integers kept as fp32: exact, as they have eight bits. [outer, channels, inner] with one scale
+// and zero point a channel. Arguments: x, y.
+struct QuantizeParameters {
+  Bytes outer = 1, inner = 1;
+  std::vector<float> scale, zero_point;
+  float low = 0, high = 255;
+};
+Native quantize(QuantizeParameters parameters);
+Native dequantize(QuantizeParameters parameters);
+
+}  // namespace dermlens::kernels

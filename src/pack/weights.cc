@@ -1,0 +1,76 @@
+// One weight: read by its recipe, reordered, handed on.
+#include "pack/weights.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "kernels/lower.h"
+
+namespace dermlens::pack {
+namespace {
+
+// Two buffers for the largest weight, reserved before they are made.
+class Workspace {
+ public:
+  static Result<Workspace> make(const Source& source, bool small, Ledger& ledger) {
+    Bytes plain = 0, target = 0;
+    for (std::size_t i = 0; i < source.lowered.weights.size(); ++i) {
+      if (source.layout.weight_is_small[i] != small) continue;
+      const kernels::Weight& weight = source.lowered.weights[i];
+      plain = std::max<Bytes>(plain, weight.source.get_size());
+      target = std::max(target, weight.bytes);
+    }
+    Workspace space;
+    TRY(space.hold_, ledger.reserve(Category::scratch, plain + target));
+    space.plain_.resize(plain / sizeof(float));
+    space.target_.resize(target);
+    return space;
+  }
+
+  std::span<float> plain(Bytes elements) { return std::span(plain_).first(elements); }
+  std::span<std::byte> target(Bytes bytes) { return std::span(target_).first(bytes); }
+
+ private:
+  Reservation hold_;
+  std::vector<float> plain_;
+  std::vector<std::byte> target_;
+};
+
+void reorder(const kernels::Weight& weight, std::span<float> plain, std::span<std::byte> target) {
+  const dnnl::engine& engine = kernels::cpu_engine();
+  dnnl::stream stream(engine);
+  dnnl::memory from(weight.source, engine, plain.data());
+  dnnl::memory to(weight.target, engine, target.data());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
+}  // namespace
+
+Result<void> write_weights(const Source& source, bool small, Ledger& ledger, const Sink& sink) {
+  TRY(Workspace space, Workspace::make(source, small, ledger));
+  for (std::size_t i = 0; i < source.lowered.weights.size(); ++i) {
+    if (source.layout.weight_is_small[i] != small) continue;
+    const kernels::Weight& weight = source.lowered.weights[i];
+    const graph::Value& value = source.graph.value(weight.value);
+    const std::span<float> plain = space.plain(value.type.elements());
+    const std::size_t rows =
+        value.type.shape.empty() ? 1 : static_cast<std::size_t>(value.type.shape.front());
+    graph::read_rows(value, 0, rows, plain);
+    drop_pages(value.constant->stored);
+    if (weight.source == weight.target) {
+      TRY_VOID(sink(source.layout.weight_offsets[i], std::as_bytes(plain)));
+      continue;
+    }
+    // Padding inside blocks must be zero, and the last weight's bytes are still there.
+    const std::span<std::byte> target = space.target(weight.bytes);
+    std::ranges::fill(target, std::byte{0});
+    reorder(weight, plain, target);
+    TRY_VOID(sink(source.layout.weight_offsets[i], target));
+  }
+  return {};
+}
+
+}  // namespace dermlens::pack
