@@ -1,0 +1,161 @@
+#include "history/store.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace dermlens::history {
+namespace {
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("dermlens-history-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~StoreTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return (folder_ / "history.db").string(); }
+  std::unique_ptr<Store> open() const {
+    auto store = Store::open(path());
+    EXPECT_TRUE(store) << (store ? "" : store.error().message);
+    return store ? std::move(*store) : nullptr;
+  }
+  static Record record(char digit, std::int64_t created, std::string top_class) {
+    Record record;
+    record.id = std::string(32, digit);
+    record.created = created;
+    record.model_name = "m";
+    record.model_version = "1";
+    record.top_class = std::move(top_class);
+    record.top_probability = 0.5;
+    record.note.symptom = "ngứa";
+    record.json = "{}";
+    record.overlay_png = std::string("\x89PNG\0x", 6);
+    record.photo_jpeg = std::string("\xff\xd8\0", 3);
+    return record;
+  }
+  void run_sql(const char* sql) const {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(database);
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(StoreTest, WhatWasAddedIsFoundAgainAfterReopening) {
+  ASSERT_TRUE(open()->add(record('a', 100, "x")));
+  const auto found = open()->find(std::string(32, 'a'));
+  ASSERT_TRUE(found && found->has_value());
+  EXPECT_EQ((*found)->note.symptom, "ngứa");
+  EXPECT_EQ((*found)->overlay_png.size(), 6U);
+  EXPECT_EQ((*found)->photo_jpeg, std::string("\xff\xd8\0", 3));
+}
+
+TEST_F(StoreTest, ListsAreNewestFirstAndFiltered) {
+  const auto store = open();
+  ASSERT_TRUE(store->add(record('a', 100, "x")));
+  ASSERT_TRUE(store->add(record('b', 200, "y")));
+  ASSERT_TRUE(store->add(record('c', 300, "x")));
+  const auto all = store->list({});
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 3U);
+  EXPECT_EQ(all->front().created, 300);
+  Filter filter;
+  filter.top_class = "x";
+  filter.before = 300;
+  const auto some = store->list(filter);
+  ASSERT_TRUE(some);
+  ASSERT_EQ(some->size(), 1U);
+  EXPECT_EQ(some->front().created, 100);
+  EXPECT_EQ(*store->count(filter), 1);
+  EXPECT_EQ(store->classes()->size(), 2U);
+}
+
+TEST_F(StoreTest, ErasingRemovesOneOrTheOld) {
+  const auto store = open();
+  ASSERT_TRUE(store->add(record('a', 100, "x")));
+  ASSERT_TRUE(store->add(record('b', 200, "y")));
+  EXPECT_TRUE(*store->erase(std::string(32, 'a')));
+  EXPECT_FALSE(*store->erase(std::string(32, 'a')));
+  EXPECT_EQ(*store->erase_before(1000), 1);
+  EXPECT_EQ(*store->count({}), 0);
+}
+
+TEST_F(StoreTest, TheFileIsItsOwnersOnly) {
+  open();
+  struct stat status {};
+  ASSERT_EQ(::stat(path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+}
+
+TEST_F(StoreTest, TooLongNotesAreRefused) {
+  Record long_note = record('a', 1, "x");
+  long_note.note.symptom.assign(kMaxNote + 1, 'x');
+  const auto added = open()->add(long_note);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code, Errc::too_large);
+}
+
+TEST_F(StoreTest, NewerFilesAreNotTouched) {
+  open();
+  run_sql("PRAGMA user_version = 99");
+  const auto store = Store::open(path());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::unsupported);
+}
+
+TEST_F(StoreTest, FilesOfOtherProgramsAreNotTouched) {
+  run_sql("CREATE TABLE theirs(x)");
+  const auto store = Store::open(path());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::unsupported);
+}
+
+TEST_F(StoreTest, DamageIsFoundAtOpening) {
+  {
+    const auto store = open();
+    for (char digit = 'a'; digit <= 'f'; ++digit)
+      ASSERT_TRUE(store->add(record(digit, digit, std::string(3000, digit))));
+  }
+  std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4096 * 2 + 8);
+  file << std::string(2000, '\xff');
+  file.close();
+  const auto store = Store::open(path());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::corrupt);
+}
+
+TEST_F(StoreTest, GarbageIsNotAHistory) {
+  std::ofstream(path()) << std::string(8192, 'z');
+  const auto store = Store::open(path());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::corrupt);
+}
+
+TEST_F(StoreTest, ThreadsDoNotLoseRecords) {
+  const auto store = open();
+  std::vector<std::thread> threads;
+  for (char t = '0'; t < '4'; ++t)
+    threads.emplace_back([&store, t] {
+      for (char i = '0'; i <= '9'; ++i) {
+        Record one = record(t, 1, "x");
+        one.id[31] = i;
+        EXPECT_TRUE(store->add(one));
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(*store->count({}), 40);
+}
+
+}  // namespace
+}  // namespace dermlens::history
