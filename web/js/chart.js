@@ -20,7 +20,7 @@ export function areaChart({ samples, spanMs, top, limit, label }) {
     const lower = sums.map(({ at, sums: values }) => `${x(at).toFixed(1)},${y(layer ? values[layer - 1] : 0).toFixed(1)}`).reverse();
     svg.append(s("polygon", { class: `series-${layer + 1}`, points: [...upper, ...lower].join(" ") }));
   }
-  if (limit <= top) svg.append(s("line", { class: "limit", x1: 0, x2: WIDTH, y1: y(limit), y2: y(limit) }));
+  if (limit === top) svg.append(s("line", { class: "limit", x1: 0, x2: WIDTH, y1: y(limit), y2: y(limit) }));
   return svg;
 }
 

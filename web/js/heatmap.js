@@ -39,7 +39,8 @@ export function drawMap(canvas, grid, map, colormap) {
 
 // A strip of the colour map, low on the left.
 export function drawLegend(canvas, colormap) {
-  drawMap(canvas, [1, 2], [0, 1], colormap);
+  const { width } = canvas;
+  drawMap(canvas, [1, width], Array.from({ length: width }, (_, i) => i / (width - 1)), colormap);
 }
 
 // The photo with the map over it, as a PNG at most `longest` pixels long.

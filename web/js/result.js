@@ -73,7 +73,18 @@ export class ResultView {
       this.trouble = troubleNote(error, { again: () => this.explain(change) });
     }
     this.busy = null;
-    if (this.app.view === this) this.draw();
+    if (this.app.view !== this) return;
+    this.draw();
+    this.bringIntoView();
+  }
+
+  // On a phone the classes are far below the picture that they change.
+  bringIntoView() {
+    const stage = document.getElementById("stage");
+    const { top, bottom } = stage.getBoundingClientRect();
+    if (bottom - 120 > 0 && top < innerHeight - 120) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    stage.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   }
 
   draw() {
@@ -83,7 +94,7 @@ export class ResultView {
     document.title = `${this.name(top)} · dermlens`;
     replace(app.place, this.printHead(), this.verdict(top),
       h("section", { class: "pictures stack", "aria-label": t("map.title") }, this.pictures()),
-      h("section", { class: "answers" }, this.unknown(), this.bars(), limitsNote(app.model), this.disclaimers(),
+      h("section", { class: "answers" }, this.unknown(), limitsNote(app.model), this.bars(), this.disclaimers(),
         this.actions(), this.facts(), this.trust()));
   }
 
@@ -113,8 +124,7 @@ export class ResultView {
     figure.classList.toggle("busy", Boolean(this.busy));
     if (!shown) return [figure, h("p", { class: "muted" }, t("map.off"))];
     return [figure,
-      h("p", { class: "caption" }, h("span", { class: "muted" }, t("map.for"), " "), h("strong", {}, this.stage.name)),
-      this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence"))];
+      this.stage.caption(), this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence"))];
   }
 
   shownExplanation() {

@@ -3,7 +3,7 @@ import { colormaps } from "./colormaps.js";
 import { h, note } from "./dom.js";
 import { strongest } from "./explanations.js";
 import { drawLegend, drawMap } from "./heatmap.js";
-import { t, whole } from "./language.js";
+import { t, wholePercent } from "./language.js";
 
 const METHODS = ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam"];
 const METHOD_NAMES = {
@@ -69,47 +69,52 @@ export class Stage {
       this.missing ? h("p", { class: "muted" }, t("result.noPhoto")) : this.photo, this.canvas);
   }
 
+  caption() {
+    return h("div", { class: "caption" },
+      h("p", {}, h("span", { class: "muted" }, t("map.for"), " "), h("strong", {}, this.name)),
+      !this.explanation.degenerate && h("label", { class: "switch" },
+        h("input", { type: "checkbox", id: "on", checked: this.look.on, onchange: (event) => {
+          this.look.on = event.target.checked;
+          this.paint();
+        } }), t("map.on")));
+  }
+
   controls() {
     const { look } = this;
     if (this.explanation.degenerate)
-      return [note("careful", "info", t("map.degenerate"), h("p", {}, t("map.degenerateText"))), this.choices()];
+      return [note("careful", "info", t("map.degenerate"), h("p", {}, t("map.degenerateText"))), this.ways()];
     const legend = h("canvas", { width: 256, height: 1, "aria-hidden": "true" });
     drawLegend(legend, look.colormap);
-    const shown = h("output", { for: "opacity", class: "figures" }, `${whole(look.opacity * 100)} %`);
+    const shown = h("output", { for: "opacity", class: "figures" }, wholePercent(look.opacity));
     return [
       h("div", { class: "legend small" }, h("span", {}, t("map.low")), legend, h("span", {}, t("map.high"))),
-      h("div", { class: "knobs" },
-        h("label", { class: "switch" },
-          h("input", { type: "checkbox", id: "on", checked: look.on, onchange: (event) => {
-            look.on = event.target.checked;
-            this.paint();
-          } }), t("map.on")),
-        h("div", { class: "field slider" },
+      h("div", { class: "slider" },
           h("label", { for: "opacity" }, t("map.opacity"), " ", shown),
           h("input", { type: "range", id: "opacity", min: "0", max: "100", step: "1", value: Math.round(look.opacity * 100),
             oninput: (event) => {
               look.opacity = event.target.value / 100;
-              shown.textContent = `${whole(look.opacity * 100)} %`;
+              shown.textContent = wholePercent(look.opacity);
               this.canvas.style.opacity = look.opacity;
             } })),
-        this.select("colormap", t("map.colours"), look.colormap, colormaps.map((name) => [name, t(`colour.${name}`)]),
-          (name) => {
-            look.colormap = name;
-            drawLegend(legend, name);
-            this.paint();
-          })),
-      this.choices(),
+      this.ways(this.select("colormap", t("map.colours"), look.colormap, colormaps.map((name) => [name, t(`colour.${name}`)]),
+        (name) => {
+          look.colormap = name;
+          drawLegend(legend, name);
+          this.paint();
+        })),
     ];
   }
 
-  choices() {
+  // What few people change, folded away.
+  ways(...more) {
     const { method, layer } = this.chosen;
-    return h("div", { class: "stack" },
-      h("div", { class: "knobs two" },
+    return h("details", { class: "about", id: "ways", open: this.waysOpen, ontoggle: (event) => (this.waysOpen = event.target.open) },
+      h("summary", { id: "ways-title" }, t("map.ways")),
+      h("div", { class: "knobs" }, more,
         this.select("method", t("map.method"), method, METHODS.map((name) => [name, methodName(name)]),
           (name) => this.choose({ method: name })),
         this.select("layer", t("map.layer"), layer, this.layerOptions(), (name) => this.choose({ layer: name }))),
-      h("p", { class: "small muted" }, t(`method.${method}`)));
+      h("p", { class: "small muted" }, `${methodName(method)}: ${t(`method.${method}`)}`));
   }
 
   layerOptions() {

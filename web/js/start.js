@@ -4,7 +4,7 @@ import { announce, h, icon, replace } from "./dom.js";
 import { cameraHere, takePhoto } from "./camera.js";
 import { classesOf, countOf, limitSentences, limitsNote, nameOf, spelled } from "./conditions.js";
 import { limits } from "./limits.js";
-import { megabytes, percent, t } from "./language.js";
+import { fileSize, percent, t } from "./language.js";
 import { watchQueue } from "./progress.js";
 import { troubleNote } from "./trouble.js";
 
@@ -187,7 +187,7 @@ export class StartView {
     const image = h("img", { src: this.url, alt: t("start.previewAlt"), id: "preview" });
     image.addEventListener("error", () => image.replaceWith(h("p", {}, t("start.noPreview"))));
     return [h("div", { class: "preview" }, image),
-      h("p", { class: "small muted figures" }, [this.file.name, megabytes(this.file.size)].filter(Boolean).join(" · "))];
+      h("p", { class: "small muted figures" }, [this.file.name, fileSize(this.file.size)].filter(Boolean).join(" · "))];
   }
 
   notesForm() {

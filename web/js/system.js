@@ -104,9 +104,7 @@ function duration(seconds) {
 
 // The upper edge of the chart: the limit where it is in sight, else a round figure over the peak.
 function topOf(limit, peak) {
-  if (limit <= peak * 4) return limit * 1.08;
-  const step = 2 ** Math.ceil(Math.log2(Math.max(peak, MB) * 1.4));
-  return step;
+  return limit <= peak * 4 ? limit : 2 ** Math.ceil(Math.log2(Math.max(peak, MB) * 1.4));
 }
 
 function memoryCard(now) {
@@ -121,7 +119,7 @@ function memoryCard(now) {
     h("div", { class: "row between" }, h("h2", { id: "memory-title" }, t("system.memory")),
       now.state && h("span", { class: `state ${now.state}` }, t(`system.state.${now.state}`))),
     h("p", { class: "figures big" }, t("system.of", values), h("span", { class: "muted small" }, ` ${t(`system.source.${now.limit_source}`)}`)),
-    h("div", { class: "plot" }, h("span", { class: "edge figures" }, megabytes(top)), chart,
+    h("div", { class: "plot" }, h("span", { class: "edge figures" }, top === limit ? `${t("system.limit")} ${megabytes(top)}` : megabytes(top)), chart,
       h("span", { class: "axis" }, h("span", {}, t("system.chartAge")), h("span", {}, t("system.now")))),
     h("ul", { class: "keys small" }, entry("series-1", t("system.anon"), memory.anon_mb ?? 0), entry("series-2", t("system.file"), memory.file_mb ?? 0),
       entry("peak", t("system.peak"), memory.peak_rss_mb ?? 0)));

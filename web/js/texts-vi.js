@@ -53,7 +53,7 @@ export const vietnamese = {
     "U hắc tố (melanoma) và các ung thư da khác không nằm trong số đó; ảnh như vậy vẫn bị gán một trong {n} tên. Nếu một nốt trên da mới xuất hiện, thay đổi, chảy máu hoặc khiến bạn lo lắng, hãy đi khám, dù ở đây hiện kết quả gì.",
   "limits.textOther":
     "Ảnh nào cũng bị gán một trong {n} tên, dù ảnh chụp gì. Nếu điều gì khiến bạn lo lắng, hãy đi khám.",
-  "limits.conditions": "{n} tình trạng đó",
+  "limits.conditions": "Danh sách {n} tình trạng",
   "limits.more": "Nên tin đến mức nào",
   "limits.use": "Chỉ dùng cho nghiên cứu và trình diễn; không phải thiết bị y tế; phi thương mại.",
   "limits.accuracy":
@@ -96,7 +96,8 @@ export const vietnamese = {
 
   "map.title": "Bản đồ nhiệt",
   "map.for": "Bản đồ nhiệt cho",
-  "map.on": "Hiện bản đồ nhiệt",
+  "map.on": "Hiện",
+  "map.ways": "Màu, phương pháp và tầng",
   "map.opacity": "Độ đậm",
   "map.colours": "Màu",
   "map.low": "thấp",
@@ -117,12 +118,12 @@ export const vietnamese = {
   "colour.turbo": "Turbo",
   "colour.viridis": "Viridis",
   "colour.gray": "Xám",
-  "method.gradcam": "Cách thông dụng: mỗi đặc trưng tính theo gradient trung bình.",
-  "method.gradcam++": "Coi trọng gradient mạnh hơn; hợp khi bệnh hiện ở nhiều chỗ.",
-  "method.hirescam": "Giữ gradient riêng của từng chỗ; sát với điều mô hình đã tính.",
-  "method.xgradcam": "Như Grad-CAM, gradient được chia theo đặc trưng.",
-  "method.layercam": "Chỉ lấy gradient ủng hộ; chi tiết hơn ở các tầng đầu.",
-  "method.eigencam": "Mẫu hình mạnh nhất trong tầng; không phụ thuộc vào tình trạng được chọn.",
+  "method.gradcam": "cách thông dụng: mỗi đặc trưng tính theo gradient trung bình.",
+  "method.gradcam++": "coi trọng gradient mạnh hơn; hợp khi bệnh hiện ở nhiều chỗ.",
+  "method.hirescam": "giữ gradient riêng của từng chỗ; sát với điều mô hình đã tính.",
+  "method.xgradcam": "như Grad-CAM, gradient được chia theo đặc trưng.",
+  "method.layercam": "chỉ lấy gradient ủng hộ; chi tiết hơn ở các tầng đầu.",
+  "method.eigencam": "mẫu hình mạnh nhất trong tầng; không phụ thuộc vào tình trạng được chọn.",
 
   "facts.title": "Về yêu cầu này",
   "facts.model": "Mô hình",
