@@ -62,20 +62,20 @@ constexpr std::array kJetBlue = {Knot{0, 0.5}, Knot{0.11, 1}, Knot{0.34, 1}, Kno
                                  Knot{1, 0}};
 
 template <std::size_t N>
-std::uint8_t level(const std::array<Knot, N>& knots, double at) {
+std::uint8_t level(const std::array<Knot, N>& knots, double entry) {
   std::size_t next = 1;
-  while (next + 1 < N && knots[next].at < at) ++next;
+  while (next + 1 < N && knots[next].at * 255 < entry) ++next;
   const Knot& low = knots[next - 1];
   const Knot& high = knots[next];
-  const double share = (at - low.at) / (high.at - low.at);
-  return static_cast<std::uint8_t>((low.level + share * (high.level - low.level)) * 255.999);
+  const double share = (entry - low.at * 255) / (high.at * 255 - low.at * 255);
+  return static_cast<std::uint8_t>((share * (high.level - low.level) + low.level) * 255);
 }
 
 ColourTable make_jet() {
   ColourTable table;
   for (std::size_t i = 0; i < table.size(); ++i) {
-    const double at = static_cast<double>(i) / 255;
-    table[i] = {level(kJetRed, at), level(kJetGreen, at), level(kJetBlue, at)};
+    const auto entry = static_cast<double>(i);
+    table[i] = {level(kJetRed, entry), level(kJetGreen, entry), level(kJetBlue, entry)};
   }
   return table;
 }
