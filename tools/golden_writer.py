@@ -20,8 +20,10 @@ import torch
 from torch import nn
 from torch.onnx import TrainingMode
 
-# In a trained network a residual branch is a small correction. With random weights of full size the
-# network is chaotic: two correct fp32 implementations then differ by 4e-5 instead of 5e-6.
+# Random networks with batch norm are chaotic: each ReLU behind a norm without bias magnifies a
+# rounding error by 1.2, and two correct fp32 implementations differ by 1e-4 after fifty layers. Biases
+# that let most values pass, and residual branches that are small corrections, as training leaves
+# them, bring that down to 1e-5.
 RESIDUAL_BLOCKS = {"BasicBlock", "Bottleneck", "MBConv", "FusedMBConv", "InvertedResidual",
                    "_InvertedResidual", "ResBottleneckBlock"}
 SHORTCUTS = ("downsample", "proj", "branch1")
@@ -62,7 +64,7 @@ def prepare(network, seed):
             module.layer_scale.data.fill_(0.5)
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.weight.data.uniform_(0.6, 1.4, generator=generator)
-            module.bias.data.normal_(0, 0.2, generator=generator)
+            module.bias.data.normal_(0.5, 0.3, generator=generator)
             module.momentum = 1.0
     for module in network.modules():
         if type(module).__name__ in RESIDUAL_BLOCKS:

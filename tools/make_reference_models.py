@@ -25,7 +25,7 @@ import torchvision
 import golden_writer as writer
 
 SEED = 20240607
-RECIPE = 1  # raised when the recipe changes, so that caches are made anew
+RECIPE = 2  # raised when the recipe changes, so that caches are made anew
 CLASSES = 7
 
 # kinks: ReLU, hard-swish, max-pool: gradients far back differ between correct fp32 implementations.
@@ -97,8 +97,9 @@ def make(name, arguments):
                 torch.nn.init.kaiming_normal_(parameter)
     size = recipe.get("size", 224)
     writer.prepare(network, SEED)
-    batch = writer.pictures(12, size, size, SEED + 1)
-    writer.calibrate(network, batch, recipe.get("plain", False))
+    plain = recipe.get("plain", False)
+    batch = writer.pictures(3 if plain else 12, size, size, SEED + 1)
+    writer.calibrate(network, batch, plain)
     first, second = batch[:1], batch[1:2]
 
     def export(file, folded):
