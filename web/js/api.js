@@ -90,13 +90,13 @@ export function explain(file, parameters, { progress, sent, signal, notes = {} }
 
 let known = null;
 
-// The model that answers here: its card and name. Asked once, again after a failure.
-export function model() {
-  known ??= findModel().catch((error) => {
-    known = null;
-    throw error;
-  });
-  return known;
+// The model that answers here: its card and name. Asked until the card is complete (a model that is
+// not loaded yet has no classes to tell).
+export async function model() {
+  if (known) return known;
+  const found = await findModel();
+  if (found.classes?.length) known = found;
+  return found;
 }
 
 async function findModel() {

@@ -112,7 +112,7 @@ export class ResultView {
   }
 
   unknown() {
-    const known = this.answer.known ?? this.answer.gate?.known ?? true;
+    const known = this.answer.gate?.known ?? true;
     return known ? null : note("careful", "careful", t("result.unknown"), h("p", {}, t("result.unknownText")));
   }
 
@@ -124,7 +124,7 @@ export class ResultView {
     figure.classList.toggle("busy", Boolean(this.busy));
     if (!shown) return [figure, h("p", { class: "muted" }, t("map.off"))];
     return [figure,
-      this.stage.caption(), this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence"))];
+      this.stage.caption(), this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence")), this.stage.paper()];
   }
 
   shownExplanation() {

@@ -69,6 +69,12 @@ export class Stage {
       this.missing ? h("p", { class: "muted" }, t("result.noPhoto")) : this.photo, this.canvas);
   }
 
+  // The photo as it is, for the report.
+  paper() {
+    return !this.missing && h("figure", { class: "on-paper", "aria-hidden": "true" },
+      h("img", { src: this.photo.src, alt: "" }), h("figcaption", {}, t("print.photo")));
+  }
+
   caption() {
     return h("div", { class: "caption" },
       h("p", {}, h("span", { class: "muted" }, t("map.for"), " "), h("strong", {}, this.name)),

@@ -201,7 +201,7 @@ export class StartView {
   decide() {
     const button = (id, kind, text, act) => h("button", { type: "button", id, class: `button ${kind}`, onclick: act }, text);
     return h("div", { class: "actions" },
-      button("examine", "main", t("start.examine"), () => this.send()),
+      !this.error && button("examine", "main", t("start.examine"), () => this.send()),
       button("other", "", t("start.other"), () => {
         this.error = null;
         this.take(null);

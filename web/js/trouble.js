@@ -44,7 +44,7 @@ export function words(error) {
 export function troubleNote(error, { again, automatic = false } = {}) {
   const said = words(error);
   const buttons = h("div", { class: "row" });
-  const element = note("wrong", "careful", said.title, h("p", {}, said.todo), buttons,
+  const element = note(said.wait === null ? "wrong" : "careful", "careful", said.title, h("p", {}, said.todo), buttons,
     said.detail && h("details", { class: "small" }, h("summary", {}, t("trouble.detail")), h("p", {}, said.detail)));
   element.setAttribute("role", "alert");
   let timer = 0;
