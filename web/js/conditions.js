@@ -18,7 +18,7 @@ export const countOf = (model) => classesOf(model).length || 7;
 // "Eczema" for {class: "Eczema Photos"}: the display name where the card has one.
 export function nameOf(model, prediction) {
   const entry = classesOf(model)[prediction.class_id];
-  return entry?.names?.[language()] ?? entry?.class ?? prediction.class ?? `#${prediction.class_id}`;
+  return prediction.names?.[language()] ?? entry?.names?.[language()] ?? entry?.class ?? prediction.class ?? `#${prediction.class_id}`;
 }
 
 export function limitsNote(model) {

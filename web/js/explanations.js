@@ -1,6 +1,6 @@
 // The heatmaps of one photo: the one that came with the answer, and those asked for later (another
-// class, method or layer). Each is fetched once. What the server stores for a later one is deleted
-// at once, because the first result is the one that has an address.
+// class, method or layer). Each is fetched once, and the server keeps none of the later ones: the
+// first result is the one that has an address.
 import * as api from "./api.js";
 
 const key = ({ class_id, method, layer }) => `${class_id}|${method}|${layer}`;
@@ -37,12 +37,10 @@ export class Explanations {
     if (known) return known;
     this.calling = new AbortController();
     const { signal } = this.calling;
-    const parameters = { target: choice.class_id, method: choice.method, layer: choice.layer, output: "map" };
+    const parameters = { target: choice.class_id, method: choice.method, layer: choice.layer, output: "map", keep: 0 };
     const file = await this.photo();
     if (signal.aborted) throw new api.Trouble("aborted");
     const answer = await api.explain(file, parameters, { signal });
-    if (answer.id && answer.id !== this.answer.id)
-      api.remove(`/api/v1/results/${answer.id}`).catch(() => {}); // It expires by itself, too.
     const explanation = answer.explanations?.[0];
     if (!explanation) throw new api.Trouble("status", { status: 200, code: "no_map" });
     this.fetched.set(key(choice), { explanation, answer });

@@ -13,7 +13,7 @@ const POLL_MS = 2000;
 const MB = 1048576;
 const CATEGORIES = ["base", "code", "weights", "arena", "scratch", "bodies", "decode", "encode", "results"];
 
-const state = { now: null, samples: [], source: "live", plan: null, trouble: null, counts: [] };
+const state = { now: null, samples: [], source: "live", plan: null, trouble: null };
 
 export function startSystem(place) {
   const draw = () => {
@@ -27,7 +27,6 @@ export function startSystem(place) {
     const { anon_mb = 0, file_mb = 0, rss_mb = 0 } = now.memory ?? {};
     state.samples.push({ at, parts: [(anon_mb || rss_mb - file_mb) * MB, file_mb * MB] });
     state.samples = state.samples.filter((sample) => at - sample.at <= SPAN_MS);
-    count(at, now.requests_total ?? now.requests);
     if (!state.plan || now.model_loaded !== state.planLoaded) askPlan(now, draw);
     draw();
   };
@@ -39,19 +38,6 @@ export function startSystem(place) {
   draw();
   listen(take, lose);
   getJson("/memory/").then(take, lose);
-}
-
-// Requests a second: how the counter moved over the last ten seconds.
-function count(at, total) {
-  if (typeof total !== "number") return;
-  state.counts.push({ at, total });
-  state.counts = state.counts.filter((entry) => at - entry.at <= 10_000);
-}
-
-function rate() {
-  const [first, last] = [state.counts[0], state.counts.at(-1)];
-  if (!first || last.at - first.at < 900) return null;
-  return Math.max(0, last.total - first.total) / ((last.at - first.at) / 1000);
 }
 
 function askPlan(now, draw) {
@@ -126,14 +112,13 @@ function memoryCard(now) {
 }
 
 function tiles(now) {
-  const perSecond = rate();
   const tile = (name, value, note) => h("div", { class: "card tile" }, h("dt", { class: "label" }, name),
     h("dd", { class: "figures big" }, value), note && h("dd", { class: "small muted" }, note));
   const { sessions = {}, queue = {}, weights = {} } = now;
   return h("dl", { class: "tiles" },
     tile(t("system.sessions"), `${sessions.busy ?? 0} / ${sessions.total ?? 0}`),
     tile(t("system.queue"), `${queue.depth ?? 0} / ${queue.limit ?? 0}`),
-    tile(t("system.rate"), perSecond === null ? "–" : oneDecimal(perSecond)),
+    tile(t("system.rate"), typeof now.requests_per_second === "number" ? oneDecimal(now.requests_per_second) : "–"),
     tile(t("system.model"), t(now.model_loaded ? "system.loaded" : "system.notLoaded"), limits.modelName),
     tile(t("system.weights"), megabytes(weights.bytes ?? 0), weights.placement && t(`system.placement.${weights.placement}`)),
     tile(t("system.uptime"), duration(now.uptime_s ?? 0), now.version));
