@@ -81,7 +81,22 @@ Result<Gradients> rule_of_quotient(const Site& site) {
   return gradients;
 }
 
-// dy b a^(b - 1), and 0 where b is 0 whatever a is.
+// The exponent of the derivative, b - 1; 0 instead of -1, so that 0 * a^0 is 0 whatever a is.
+Result<ValueId> lowered_exponent(const Site& site) {
+  Emitter& emit = site.emit;
+  const ValueId b = site.input(1);
+  if (emit.graph().is_constant(b)) {
+    std::vector<float> exponents = to_floats(emit.graph().value(b));
+    for (float& exponent : exponents) exponent = exponent == 0 ? 0 : exponent - 1;
+    return emit.constant(emit.graph().value(b).type, std::move(exponents));
+  }
+  TRY(const ValueId zero, emit.scalar(emit.dtype(b), 0));
+  TRY(const ValueId less_one, emit.unary({.fn = UnaryFn::linear, .alpha = 1, .beta = -1}, b));
+  TRY(const ValueId is_zero, emit.binary(BinaryFn::equal, b, zero));
+  return emit.where(is_zero, zero, less_one);
+}
+
+// dy b a^(b - 1)
 Result<ValueId> gradient_of_base(const Site& site) {
   Emitter& emit = site.emit;
   const ValueId a = site.input(0), b = site.input(1);
@@ -94,14 +109,11 @@ Result<ValueId> gradient_of_base(const Site& site) {
     const Unary power{.fn = UnaryFn::power, .alpha = exponent, .beta = 0};
     return emit.add(UnaryBackward{.unary = power}, {a, dy});
   }
-  TRY(const ValueId less_one, emit.unary({.fn = UnaryFn::linear, .alpha = 1, .beta = -1}, b));
-  TRY(const ValueId power, emit.binary(BinaryFn::pow, a, less_one));
+  TRY(const ValueId exponent, lowered_exponent(site));
+  TRY(const ValueId power, emit.binary(BinaryFn::pow, a, exponent));
   TRY(const ValueId slope, emit.binary(BinaryFn::mul, power, b));
-  TRY(const ValueId zero, emit.scalar(emit.dtype(a), 0));
-  TRY(const ValueId constant_there, emit.binary(BinaryFn::equal, b, zero));
   TRY(const ValueId product, emit.binary(BinaryFn::mul, site.dy, slope));
-  TRY(const ValueId masked, emit.where(constant_there, zero, product));
-  return site.summed_to_input(masked, 0);
+  return site.summed_to_input(product, 0);
 }
 
 // dy y log(a), and 0 where a is 0 and b is not negative.

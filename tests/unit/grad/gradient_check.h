@@ -13,6 +13,14 @@
 
 namespace dermlens::grad {
 
+// How far the backward pass is from central differences, relative to the largest derivative by the
+// same target. Where a step of the difference crosses a kink, nothing is compared.
+struct Agreement {
+  std::size_t compared = 0, kinks = 0;
+  double worst = 0;
+  std::string place;  // of the worst
+};
+
 class GradientCheck {
  public:
   explicit GradientCheck(std::uint32_t seed = 1) : random_(seed) {}
@@ -30,8 +38,10 @@ class GradientCheck {
   // Fails the test where the node is not accepted.
   graph::ValueId add(graph::Op op, std::vector<graph::ValueId> inputs, std::string_view name = {});
 
-  // For a random seed: every gradient has its target's type and agrees with central differences to
-  // `tolerance` of the largest. Targets must be inputs. Works on a copy of the graph.
+  // For a random seed. Fails the test where a gradient does not have its target's type. Targets
+  // must be inputs. Works on a copy of the graph.
+  Agreement compare(graph::ValueId output, const std::vector<graph::ValueId>& targets);
+  // The same, expecting no kinks and agreement to `tolerance`.
   void expect_gradients(graph::ValueId output, const std::vector<graph::ValueId>& targets,
                         double tolerance = 1e-5);
 
@@ -51,6 +61,7 @@ class GradientCheck {
   }
 
  private:
+  // By each number of the input; NaN at a kink.
   std::vector<double> difference_quotients(graph::ValueId output, std::size_t input,
                                            const std::vector<double>& seed);
   double seeded_output(graph::ValueId output, const std::vector<double>& seed);
