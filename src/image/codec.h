@@ -17,7 +17,7 @@ Result<Header> read_png_header(ByteView bytes);
 Result<Header> read_webp_header(ByteView bytes);
 
 // An upper bound of what decoding allocates inside the library and beside it, at `eighths` / 8 of
-// the size (PNG: always 8). `bytes` tells what a WebP's header does not.
+// the size (PNG: always 8).
 Bytes jpeg_bytes(const Header& header, unsigned eighths);
 Bytes png_bytes(const Header& header);
 Bytes webp_bytes(const Header& header, unsigned eighths);

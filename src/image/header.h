@@ -55,6 +55,7 @@ struct Header {
   bool alpha = false;     // shown over white
   bool cmyk = false;      // JPEG: CMYK or YCCK, read as Adobe writes them
   bool lossless = false;  // WebP
+  Bytes lossless_bytes = 0;  // WebP: what its lossless part takes to decode
   // The codec keeps the whole picture: a JPEG in several scans, an interlaced PNG, a WebP.
   bool whole_image = false;
   // JPEG: each component's horizontal and vertical sampling factors.

@@ -9,20 +9,42 @@
 #include "image/codec.h"
 #include "image/exif.h"
 #include "image/target.h"
+#include "image/vp8l.h"
 
 namespace dermlens::codec {
 namespace {
 
-// The RIFF chunks after the 12 bytes of the file's own header.
-ByteView find_chunk(ByteView bytes, std::string_view name) {
+// Calls `use` with each RIFF chunk after the 12 bytes of the file's own header.
+template <class Use>
+void for_each_chunk(ByteView bytes, const Use& use) {
   std::size_t at = 12;
   while (at + 8 <= bytes.size()) {
     const std::size_t length = little_endian(bytes, at + 4, 4);
     if (length > bytes.size() - at - 8) break;
-    if (begins_with(bytes.subspan(at), name)) return bytes.subspan(at + 8, length);
+    use(bytes.subspan(at, 4), bytes.subspan(at + 8, length));
     at += 8 + length + length % 2;
   }
-  return {};
+}
+
+// Of the parts that libwebp may take for the picture: the first VP8L chunk, the dearest alpha.
+Result<Bytes> find_lossless_bytes(ByteView bytes, const Header& header) {
+  Result<Bytes> most = Bytes{0};
+  bool found = !header.lossless;
+  const auto price = [&](ByteView stream) {
+    const auto need = codec::lossless_bytes(stream, header.stored);
+    if (!need || (most && *need > *most)) most = need;
+  };
+  for_each_chunk(bytes, [&](ByteView name, ByteView chunk) {
+    if (header.lossless && !found && begins_with(name, "VP8L") && chunk.size() > 5) {
+      found = true;
+      price(chunk.subspan(5));
+    }
+    const bool compressed = !chunk.empty() && std::to_integer<int>(chunk[0] & std::byte{3}) == 1;
+    if (!header.lossless && begins_with(name, "ALPH") && compressed) price(chunk.subspan(1));
+  });
+  if (!found)
+    return fail(Errc::malformed, "the WebP is cut short (ends after ", bytes.size(), " B)");
+  return most;
 }
 
 const std::uint8_t* data_of(ByteView bytes) {
@@ -68,23 +90,26 @@ Result<Header> read_webp_header(ByteView bytes) {
   header.channels = header.alpha ? 4 : 3;
   header.lossless = features.format == 2;
   header.whole_image = true;
-  header.orientation = exif_orientation(find_chunk(bytes, "EXIF"));
+  for_each_chunk(bytes, [&](ByteView name, ByteView chunk) {
+    if (begins_with(name, "EXIF")) header.orientation = exif_orientation(chunk);
+  });
+  TRY(header.lossless_bytes, find_lossless_bytes(bytes, header));
   return header;
 }
 
 Bytes webp_bytes(const Header& header, unsigned eighths) {
   const Bytes width = header.stored.width;
-  const Bytes pixels = width * header.stored.height;
   const Bytes scaled_width = scaled(header.stored.width, eighths);
   const Bytes output = scaled_width * scaled(header.stored.height, eighths);
-  Bytes bytes = 128 << 10;
+  // Structs and tables; the output with a row blended over white.
+  Bytes bytes = 96 << 10;
   bytes += output * (header.alpha ? 4 : 3) + 3 * scaled_width;
-  // Rows of the rescaler, and of the lossy decoder with its loop filter.
-  bytes += 64 * scaled_width + 160 * width;
-  // Lossless keeps 4 bytes a pixel and its transforms; so does alpha beside a lossy picture, which
-  // has a plane of its own.
-  if (header.lossless) bytes += pixels * 9 / 2 + 4 * 17 * width;
-  if (header.alpha && !header.lossless) bytes += pixels * 11 / 2 + 4 * 17 * width;
+  if (eighths < 8) bytes += 64 * scaled_width;
+  bytes += header.lossless_bytes;
+  // Lossy: 2 KB a macroblock across, for coefficients and rows that wait for the loop filter. The
+  // plane of alpha is allocated twice over.
+  if (!header.lossless) bytes += 136 * (width + 16);
+  if (!header.lossless && header.alpha) bytes += 2 * width * header.stored.height;
   return bytes;
 }
 
