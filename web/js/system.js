@@ -27,7 +27,7 @@ export function startSystem(place) {
     const { anon_mb = 0, file_mb = 0, rss_mb = 0 } = now.memory ?? {};
     state.samples.push({ at, parts: [(anon_mb || rss_mb - file_mb) * MB, file_mb * MB] });
     state.samples = state.samples.filter((sample) => at - sample.at <= SPAN_MS);
-    if (!state.plan || now.model_loaded !== state.planLoaded) askPlan(now, draw);
+    if (now.model_loaded !== state.planLoaded) askPlan(now, draw);
     draw();
   };
   const lose = (error) => {

@@ -73,13 +73,11 @@ export const english = {
   "result.unsure": "The next one is close behind: read this as “one of these”.",
   "result.all": "All conditions",
   "result.pick": "Tap one to see the heatmap for it.",
-  "result.shown": "heatmap shown",
   "result.busy": "Computing the heatmap for “{name}”",
   "result.ready": "Heatmap for “{name}” shown",
   "result.photoAlt": "The photo that was examined",
   "result.mapAlt": "Heatmap for “{name}” over the photo, strongest {place}",
   "result.noPhoto": "No photo was kept for this result.",
-  "result.expired": "The photo is no longer held, so no further heatmap can be made.",
   "result.unknown": "This photo is unlike those the model has learned",
   "result.unknownText":
     "Take the answer as very uncertain. This check is no safety net: it misses many strange photos, those of skin cancer among them.",
@@ -107,14 +105,12 @@ export const english = {
   "map.layer": "Layer",
   "map.layer.auto": "Chosen for this model",
   "map.layer.last_conv": "Last convolution",
-  "map.layer.others": "All layers",
   "map.sentence":
     "The heatmap shows which parts of the photo pushed the model towards this answer. It does not outline disease, and it does not show that the answer is right.",
   "map.degenerate": "This heatmap says nothing",
   "map.degenerateText":
     "It is zero everywhere: at this layer nothing in the photo speaks for this condition. Do not read anything into it.",
   "map.off": "Heatmaps are switched off on this server.",
-  "map.failed": "No heatmap for this choice.",
   "colour.jet": "Jet",
   "colour.turbo": "Turbo",
   "colour.viridis": "Viridis",

@@ -72,13 +72,11 @@ export const vietnamese = {
   "result.unsure": "Tình trạng kế tiếp gần sát: hãy hiểu là “một trong các tình trạng này”.",
   "result.all": "Tất cả tình trạng",
   "result.pick": "Chạm vào một dòng để xem bản đồ nhiệt của nó.",
-  "result.shown": "đang hiện bản đồ nhiệt",
   "result.busy": "Đang tính bản đồ nhiệt cho “{name}”",
   "result.ready": "Đã hiện bản đồ nhiệt cho “{name}”",
   "result.photoAlt": "Ảnh đã được xem",
   "result.mapAlt": "Bản đồ nhiệt cho “{name}” phủ lên ảnh, mạnh nhất {place}",
   "result.noPhoto": "Không có ảnh nào được giữ cho kết quả này.",
-  "result.expired": "Ảnh không còn được giữ nên không thể tạo thêm bản đồ nhiệt.",
   "result.unknown": "Ảnh này không giống những gì mô hình đã học",
   "result.unknownText":
     "Hãy coi câu trả lời là rất không chắc chắn. Phép kiểm tra này không phải lưới an toàn: nó bỏ sót nhiều ảnh lạ, kể cả ảnh ung thư da.",
@@ -106,14 +104,12 @@ export const vietnamese = {
   "map.layer": "Tầng",
   "map.layer.auto": "Chọn sẵn cho mô hình này",
   "map.layer.last_conv": "Tích chập cuối cùng",
-  "map.layer.others": "Mọi tầng",
   "map.sentence":
     "Bản đồ nhiệt cho thấy phần nào của ảnh đã đẩy mô hình về câu trả lời này. Nó không khoanh vùng bệnh và không chứng tỏ câu trả lời là đúng.",
   "map.degenerate": "Bản đồ nhiệt này không cho biết gì",
   "map.degenerateText":
     "Nó bằng không ở mọi nơi: tại tầng này không có gì trong ảnh ủng hộ tình trạng này. Đừng rút ra điều gì từ nó.",
   "map.off": "Máy chủ này đã tắt bản đồ nhiệt.",
-  "map.failed": "Không có bản đồ nhiệt cho lựa chọn này.",
   "colour.jet": "Jet",
   "colour.turbo": "Turbo",
   "colour.viridis": "Viridis",
