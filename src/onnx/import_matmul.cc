@@ -1,4 +1,6 @@
 // Matrix products: MatMul of any ranks, and Gemm.
+#include <numeric>
+
 #include "onnx/node_import.h"
 
 namespace dermlens::onnx {
@@ -9,13 +11,34 @@ using graph::Unary;
 using graph::UnaryFn;
 using graph::ValueId;
 
+// The matrices behind a transposition of a constant's last two axes: exporters write linear layers
+// so, and transposing weights at run time would cost more than the product.
+ValueId behind_transpose(const graph::Graph& graph, ValueId id) {
+  const graph::Value& value = graph.value(id);
+  if (value.producer == graph::kNoNode) return graph::kNoValue;
+  const graph::Node& node = graph.node(value.producer);
+  const auto* transpose = std::get_if<graph::Transpose>(&node.op);
+  if (!transpose || !graph.is_constant(node.inputs[0])) return graph::kNoValue;
+  std::vector<std::size_t> swap(value.type.shape.size());
+  std::iota(swap.begin(), swap.end(), std::size_t{0});
+  if (swap.size() < 2) return graph::kNoValue;
+  std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
+  return transpose->permutation == swap ? node.inputs[0] : graph::kNoValue;
+}
+
 // numpy's rule: a vector on the left is a row, on the right a column, and that axis vanishes again.
 Result<void> import_matmul(NodeImport& node) {
   TRY_VOID(node.check_inputs(2, 2));
   TRY(ValueId a, node.input(0));
   TRY(ValueId b, node.input(1));
   const bool row = node.shape(a).size() == 1, column = node.shape(b).size() == 1;
-  if (!row && !column) return node.finish(graph::MatMul{}, {a, b, graph::kNoValue});
+  if (!row && !column) {
+    graph::MatMul product;
+    const ValueId original = behind_transpose(node.scope().graph(), b);
+    product.transpose_b = original != graph::kNoValue;
+    return node.finish(std::move(product),
+                       {a, product.transpose_b ? original : b, graph::kNoValue});
+  }
   if (row) {
     TRY(a, node.emit(graph::Reshape{{1, node.shape(a)[0]}}, {a}));
   }

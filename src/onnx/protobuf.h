@@ -122,18 +122,17 @@ struct ModelView {
 struct GraphView {
   std::vector<ValueInfoView> inputs, outputs;
   std::size_t nodes = 0, initializers = 0;
+  ByteView nodes_part;  // the message's beginning, up to the last node
 };
 
 Result<ModelView> parse_model(ByteView bytes);
-// The graph but for its nodes and initializers, which it counts.
-Result<GraphView> parse_graph(ByteView bytes);
+// Called with the bytes of one node (or initializer) after the other; what fails ends the walk.
+using Visit = std::function<Result<void>(ByteView message)>;
+// The graph but for its nodes, in one walk from front to back.
+Result<GraphView> parse_graph(ByteView bytes, const Visit& visit_initializer);
+Result<void> for_each_node(const GraphView& graph, const Visit& visit);
 Result<NodeView> parse_node(ByteView bytes);
 Result<TensorView> parse_tensor(ByteView bytes);
-
-// Calls `visit` with the bytes of each node (or initializer), in order, until one fails.
-using Visit = std::function<Result<void>(ByteView message)>;
-Result<void> for_each_node(ByteView graph, const Visit& visit);
-Result<void> for_each_initializer(ByteView graph, const Visit& visit);
 
 // The typed fields of a tensor, packed or not. Fail with malformed where there are not just
 // `count`.

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "onnx/node_import.h"
+#include "onnx/pages_behind.h"
 
 namespace dermlens::onnx {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 using graph::DType;
 using graph::Shape;
 using graph::ValueId;
-
-// Pages of weights behind us are given back from this size on, or reading a large model would
-// count as file-backed memory for a moment.
-constexpr std::size_t kDropFrom = 64 * 1024;
 
 bool is_default_domain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
 
@@ -34,14 +31,14 @@ Result<std::int64_t> default_opset(const ModelView& model) {
 class Importer {
  public:
   Importer(Model& model, const ReadOptions& options, TensorReader& tensors, const MappedFile* file)
-      : model_(model), options_(options), tensors_(tensors), scope_(model.graph), file_(file) {}
+      : model_(model), options_(options), tensors_(tensors), scope_(model.graph), pages_(file) {}
 
   Result<void> run(ByteView bytes) {
-    TRY(const GraphView graph, parse_graph(bytes));
-    TRY_VOID(for_each_initializer(bytes, [&](ByteView message) { return initializer(message); }));
+    TRY(const GraphView graph,
+        parse_graph(bytes, [&](ByteView message) { return initializer(message); }));
     for (const ValueInfoView& input : graph.inputs) TRY_VOID(add_input(input));
     TRY_VOID(check_options(graph));
-    TRY_VOID(for_each_node(bytes, [&](ByteView message) { return add_node(message); }));
+    TRY_VOID(for_each_node(graph, [&](ByteView message) { return add_node(message); }));
     for (const ValueInfoView& output : graph.outputs) TRY_VOID(add_output(output));
     if (graph.outputs.empty()) return fail(Errc::malformed, "the graph has no outputs");
     model_.aliases = scope_.aliases();
@@ -57,20 +54,14 @@ class Importer {
   Result<void> add_node(ByteView message);
   Result<void> import_node(const NodeView& view);
   Result<void> add_output(const ValueInfoView& output);
-  void drop(ByteView bytes) const;
 
   Model& model_;
   const ReadOptions& options_;
   TensorReader& tensors_;
   Scope scope_;
-  const MappedFile* file_;  // may be null
+  PagesBehind pages_;
   std::size_t node_index_ = 0;
 };
-
-void Importer::drop(ByteView bytes) const {
-  if (file_ && bytes.size() >= kDropFrom)
-    file_->drop(static_cast<std::size_t>(bytes.data() - file_->bytes().data()), bytes.size());
-}
 
 Result<void> Importer::initializer(ByteView message) {
   TRY(const TensorView view, parse_tensor(message));
@@ -81,7 +72,7 @@ Result<void> Importer::initializer(ByteView message) {
   if (!constant->type.shape.empty()) model_.parameters += constant->type.elements();
   TRY(const ValueId value, scope_.add_constant(view.name, std::move(*constant)));
   TRY_VOID(scope_.define(view.name, value));
-  drop(message);
+  pages_.passed(message);
   return {};
 }
 
@@ -166,10 +157,7 @@ Result<void> Importer::add_node(ByteView message) {
   TRY(const NodeView view, parse_node(message));
   ++model_.operators[std::string(view.op_type)];
   auto done = import_node(view);
-  if (done) {
-    drop(message);
-    return {};
-  }
+  if (done) return {};
   std::string name(view.name);
   if (name.empty() && !view.outputs.empty()) name = view.outputs.front();
   if (name.empty()) name = "#" + std::to_string(index);

@@ -1,0 +1,41 @@
+// A walk over a mapped file from front to back that gives the pages behind it back, so that
+// looking at the field keys of a large model does not count as tens of MB of resident memory: the
+// kernel maps whole neighbourhoods for every byte that is read.
+#pragma once
+
+#include <algorithm>
+
+#include "base/mapped_file.h"
+
+namespace dermlens::onnx {
+
+class PagesBehind {
+ public:
+  // `file` may be null: then nothing is given back. Outlives this object otherwise.
+  explicit PagesBehind(const MappedFile* file) : file_(file) {}
+  // Whatever was mapped during the walk goes at its end.
+  ~PagesBehind() {
+    if (file_) file_->drop(0, file_->bytes().size());
+  }
+  PagesBehind(const PagesBehind&) = delete;
+  PagesBehind& operator=(const PagesBehind&) = delete;
+
+  // The walk has passed `message`, which lies in the file.
+  void passed(ByteView message) {
+    if (!file_) return;
+    const auto end =
+        static_cast<std::size_t>(message.data() + message.size() - file_->bytes().data());
+    if (end < dropped_ + kStep) return;
+    // From a step before the last one: the kernel's neighbourhoods reach backwards too.
+    const std::size_t begin = dropped_ - std::min(dropped_, kStep);
+    file_->drop(begin, end - begin);
+    dropped_ = end;
+  }
+
+ private:
+  static constexpr std::size_t kStep = std::size_t{2} << 20;
+  const MappedFile* file_;
+  std::size_t dropped_ = 0;
+};
+
+}  // namespace dermlens::onnx
