@@ -151,13 +151,17 @@ class Recogniser {
     ValueId argument = kNoValue;
   };
   std::optional<Step> one_plus(UnaryFn fn, ValueId factor) const {
-    const Node* node = rewrite_.producer(factor);
-    const auto* line = rewrite_.made_by<Unary>(factor);
-    if (line == nullptr || line->fn != UnaryFn::linear || !near(line->alpha, line->beta))
-      return std::nullopt;
-    const auto* inner = rewrite_.made_by<Unary>(node->inputs[0]);
-    if (inner == nullptr || inner->fn != fn) return std::nullopt;
-    return Step{line->alpha, rewrite_.producer(node->inputs[0])->inputs[0]};
+    double slope = 1, shift = 0;
+    for (int depth = 0; depth < kDepth; ++depth) {
+      const auto* unary = rewrite_.made_by<Unary>(factor);
+      if (unary == nullptr) return std::nullopt;
+      factor = rewrite_.producer(factor)->inputs[0];
+      if (unary->fn == fn && near(slope, shift)) return Step{slope, factor};
+      if (unary->fn != UnaryFn::linear) return std::nullopt;
+      shift += slope * unary->beta;
+      slope *= unary->alpha;
+    }
+    return std::nullopt;
   }
 
   bool is_gelu_erf(double coefficient, ValueId x, ValueId factor) const {
