@@ -1,5 +1,7 @@
 // Talks to the server. Every failure is a Trouble: what happened, in terms that trouble.js can put
 // into words.
+import { limits } from "./limits.js";
+
 export class Trouble extends Error {
   // kind: "offline", "unreachable", "aborted", or "status" with the HTTP status and error code.
   constructor(kind, { status = 0, code = "", message = "", retryAfter = null } = {}) {
@@ -57,15 +59,16 @@ export async function getJson(path, options) {
 
 export const remove = (path) => request(path, { method: "DELETE" });
 
-// Sends a photo and resolves with the answer. XMLHttpRequest, because fetch does not tell how much
-// of an upload has gone. `progress` gets 0..1, then `sent` is called once. `notes` go along as fields.
+// Sends a photo to be explained, or only classified where heatmaps are off, and resolves with the
+// answer. XMLHttpRequest, because fetch does not tell how much of an upload has gone. `progress` gets
+// 0..1, then `sent` is called once. `notes` go along as fields.
 export function explain(file, parameters, { progress, sent, signal, notes = {} } = {}) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append("image", file, file.name || "photo.jpg");
     for (const [name, text] of Object.entries(notes)) if (text.trim()) form.append(name, text.trim());
     const call = new XMLHttpRequest();
-    call.open("POST", `/api/v1/explain?${new URLSearchParams(parameters)}`);
+    call.open("POST", `/api/v1/${limits.heatmaps ? "explain" : "classify"}?${new URLSearchParams(parameters)}`);
     call.setRequestHeader("Accept", "application/json");
     call.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) progress?.(event.loaded / event.total);
@@ -90,8 +93,8 @@ export function explain(file, parameters, { progress, sent, signal, notes = {} }
 
 let known = null;
 
-// The model that answers here: its card and name. Asked until the card is complete (a model that is
-// not loaded yet has no classes to tell).
+// The model that answers here: its card once it is loaded, until then its name only. The card is not
+// asked for before, because asking loads the model, and a visit alone should cost no memory.
 export async function model() {
   if (known) return known;
   const found = await findModel();
@@ -100,10 +103,9 @@ export async function model() {
 }
 
 async function findModel() {
-  const list = await getJson("/api/v1/models");
-  const models = Array.isArray(list) ? list : (list.models ?? []);
+  const { models = [] } = await getJson("/api/v1/models");
   const first = models.find((entry) => entry.default) ?? models[0];
   if (!first) throw new Trouble("status", { status: 404, code: "no_model" });
-  const name = first.name ?? first;
-  return { name, ...(await getJson(`/api/v1/models/${encodeURIComponent(name)}`)) };
+  if (first.state !== "ready") return { name: first.name };
+  return getJson(`/api/v1/models/${encodeURIComponent(first.name)}`);
 }

@@ -16,7 +16,7 @@ export function t(key, values = {}) {
 
 export function setLanguage(tag) {
   document.documentElement.lang = tag;
-  document.cookie = `lang=${tag}; path=/; max-age=31536000; SameSite=Strict`;
+  document.cookie = `lang=${tag}; path=/; max-age=31536000; SameSite=Lax`;
   for (const listener of listeners) listener();
 }
 

@@ -1,15 +1,21 @@
 // The plan as tables: whatever /api/v1/models/{m}/plan carries, its single values as facts and its
-// lists as tables, bytes as MB. The names are the API's own: they are what the documents explain.
+// lists as tables, bytes as MB. A name without a text of ours stays the API's own.
 import { h } from "./dom.js";
-import { megabytes, oneDecimal, whole } from "./language.js";
+import { megabytes, oneDecimal, t, whole } from "./language.js";
 
 const isBytes = (key) => /(^|_)bytes$/.test(key);
 const isPlain = (value) => value === null || typeof value !== "object";
-const title = (key) => key.replace(/_(bytes|mb)$/, "").replaceAll("_", " ");
+
+function title(key) {
+  const name = key.replace(/_(bytes|mb)$/, "");
+  const text = t(`plan.${name}`);
+  return text.startsWith("plan.") ? name.replaceAll("_", " ") : text;
+}
 
 function written(key, value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "✓" : "–";
+  if (key === "placement") return t(`system.placement.${value}`);
   if (typeof value !== "number") return String(value);
   if (isBytes(key)) return megabytes(value);
   if (key.endsWith("_mb")) return `${oneDecimal(value)} MB`;

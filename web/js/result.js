@@ -23,14 +23,15 @@ export class ResultView {
     this.url = file && URL.createObjectURL(file);
     this.stage.setPhoto(...[this.url, `/api/v1/results/${answer.id}/photo.jpg`].filter(Boolean));
     this.stage.missed = () => this.draw();
-    this.listLayers();
+    this.stage.opened = () => this.listLayers();
   }
 
+  // Only when somebody opens the list: asking loads a model that has been unloaded meanwhile.
   async listLayers() {
-    if (!this.explanations.first) return;
+    if (this.stage.layers.length > 0) return;
     try {
-      const list = await api.getJson(`/api/v1/models/${encodeURIComponent(this.answer.model.name)}/layers`);
-      this.stage.layers = Array.isArray(list) ? list : (list.layers ?? []);
+      const { layers } = await api.getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/layers`);
+      this.stage.layers = layers;
       if (this.app.view === this) this.draw();
     } catch {
       // Automatic and last convolution remain to choose from.

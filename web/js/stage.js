@@ -15,7 +15,8 @@ const LONGEST = 768; // pixels of the map's canvas: finer than a screen shows of
 export const methodName = (method) => METHOD_NAMES[method] ?? method;
 
 export class Stage {
-  // `choose({method, layer})` is called when another heatmap is wanted.
+  // `choose({method, layer})` is called when another heatmap is wanted. To be set: `chosen`, the method
+  // and layer in use; `opened()` for the list of layers, `missed()` for a photo that cannot be shown.
   constructor(choose) {
     this.choose = choose;
     this.look = { on: true, opacity: 0.4, colormap: "jet" };
@@ -114,7 +115,10 @@ export class Stage {
   // What few people change, folded away.
   ways(...more) {
     const { method, layer } = this.chosen;
-    return h("details", { class: "about", id: "ways", open: this.waysOpen, ontoggle: (event) => (this.waysOpen = event.target.open) },
+    return h("details", { class: "about", id: "ways", open: this.waysOpen, ontoggle: (event) => {
+      this.waysOpen = event.target.open;
+      if (this.waysOpen) this.opened();
+    } },
       h("summary", { id: "ways-title" }, t("map.ways")),
       h("div", { class: "knobs" }, more,
         this.select("method", t("map.method"), method, METHODS.map((name) => [name, methodName(name)]),

@@ -90,7 +90,7 @@ export class StartView {
     document.getElementById("cancel")?.focus();
     let stopWatching = () => {};
     try {
-      const answer = await api.explain(this.file, { target: "top1" }, {
+      const answer = await api.explain(this.file, limits.heatmaps ? { target: "top1" } : { output: "photo" }, {
         notes: this.notes,
         signal: this.calling.signal,
         progress: (part) => this.move({ name: "upload", part }),

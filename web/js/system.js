@@ -42,7 +42,7 @@ export function startSystem(place) {
 
 function askPlan(now, draw) {
   state.planLoaded = now.model_loaded;
-  if (!limits.modelName) return;
+  if (!now.model_loaded) return; // Asking would load it.
   getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/plan`).then((plan) => {
     state.plan = plan;
     draw();
