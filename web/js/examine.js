@@ -2,7 +2,7 @@
 // (the file, the answers, the address bar) and nothing of how they look.
 import * as api from "./api.js";
 import { replace } from "./dom.js";
-import { language, onLanguage } from "./language.js";
+import { onLanguage } from "./language.js";
 import { StartView } from "./start.js";
 import { ResultView } from "./result.js";
 import { troubleNote } from "./trouble.js";
@@ -63,7 +63,6 @@ export function startExamine(place) {
     app.view?.draw();
   });
   document.addEventListener("themechange", () => app.view?.draw());
-  document.documentElement.dataset.ready = language();
   app.learnModel();
   return open();
 }

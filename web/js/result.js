@@ -71,7 +71,7 @@ export class ResultView {
     } catch (error) {
       if (this.choice !== choice || error.kind === "aborted") return;
       this.choice = before;
-      this.trouble = troubleNote(error, { again: () => this.explain(change) });
+      this.trouble = troubleNote(error, { again: () => this.explain(change), known: true });
     }
     this.busy = null;
     if (this.app.view !== this) return;

@@ -194,6 +194,10 @@ export const english = {
   "trouble.gone.do": "Results are held for a short time only. Examine the photo again.",
   "trouble.unfit": "The model does not fit in this server's memory",
   "trouble.unfit.do": "Tell whoever runs it: it needs a higher memory limit or a smaller model.",
+  "trouble.model": "The model cannot be loaded",
+  "trouble.model.do": "Tell whoever runs this server: the model's file is damaged, or of a kind it does not read.",
+  "trouble.choice": "No heatmap for this choice",
+  "trouble.choice.do": "Choose another layer or method. The last heatmap stays.",
   "trouble.other": "Something went wrong",
   "trouble.other.do": "Try again. If it happens again, tell whoever runs this server.",
 

@@ -193,6 +193,10 @@ export const vietnamese = {
   "trouble.gone.do": "Kết quả chỉ được giữ trong thời gian ngắn. Hãy gửi lại ảnh.",
   "trouble.unfit": "Mô hình không vừa bộ nhớ của máy chủ này",
   "trouble.unfit.do": "Hãy báo cho người vận hành: cần giới hạn bộ nhớ cao hơn hoặc mô hình nhỏ hơn.",
+  "trouble.model": "Không nạp được mô hình",
+  "trouble.model.do": "Hãy báo cho người vận hành: tệp mô hình bị hỏng hoặc thuộc loại không đọc được.",
+  "trouble.choice": "Không có bản đồ nhiệt cho lựa chọn này",
+  "trouble.choice.do": "Hãy chọn tầng hoặc phương pháp khác. Bản đồ trước vẫn giữ nguyên.",
   "trouble.other": "Đã có lỗi",
   "trouble.other.do": "Hãy thử lại. Nếu vẫn lỗi, hãy báo cho người vận hành máy chủ.",
 

@@ -13,20 +13,33 @@ const BY_CODE = {
   loading: "loading", refused: "refused",
 };
 
-function kindOf(trouble) {
+// A 503 with one of these codes is about the model's file, and waiting does not mend it.
+const MODEL_CODES = new Set(["malformed", "unsupported", "corrupt", "io"]);
+// What stands for the photo when it is first sent stands for the choice of class, method or layer
+// when the same photo is sent again.
+const ABOUT_THE_PHOTO = new Set(["broken", "needs", "type", "gone", "large"]);
+
+function kindOf(trouble, again) {
   if (trouble.kind !== "status") return trouble.kind;
   if (trouble.code === "empty") return "empty";
+  if (trouble.status === 503 && MODEL_CODES.has(trouble.code)) return "model";
+  const kind = ofStatus(trouble);
+  return again && ABOUT_THE_PHOTO.has(kind) ? "choice" : kind;
+}
+
+function ofStatus(trouble) {
   const kind = BY_CODE[trouble.code] ?? BY_STATUS[trouble.status] ?? "other";
   return kind === "large" && /pixel/i.test(trouble.message) ? "pixels" : kind;
 }
 
 const WAITS = new Set(["busy", "memory", "loading"]);
-const RETRIES = new Set(["offline", "unreachable", "late", "slow", "often", "other", "unfit"]);
+const RETRIES = new Set(["offline", "unreachable", "late", "slow", "often", "other", "unfit", "model"]);
 
 // {kind, title, todo, detail, wait: seconds until an automatic retry or null, retry: bool}
-export function words(error) {
+// `again`: the server has read this photo before.
+export function words(error, again = false) {
   const trouble = error instanceof Trouble ? error : new Trouble("status", { code: "page", message: String(error) });
-  const kind = kindOf(trouble);
+  const kind = kindOf(trouble, again);
   const values = { mb: limits.uploadMb, mp: limits.pixelsMp };
   const waits = WAITS.has(kind);
   return {
@@ -40,9 +53,9 @@ export function words(error) {
 }
 
 // A note about `error`. `again` is called by the retry button, and by itself after `seconds`
-// where the server said that waiting helps (`automatic`). Returns the element; stop() ends the count.
-export function troubleNote(error, { again, automatic = false } = {}) {
-  const said = words(error);
+// where the server said that waiting helps (`automatic`). `known`: the photo was read before. Returns the element; stop() ends the count.
+export function troubleNote(error, { again, automatic = false, known = false } = {}) {
+  const said = words(error, known);
   const buttons = h("div", { class: "row" });
   const element = note(said.wait === null ? "wrong" : "careful", "careful", said.title, h("p", {}, said.todo), buttons,
     said.detail && h("details", { class: "small" }, h("summary", {}, t("trouble.detail")), h("p", {}, said.detail)));
