@@ -66,9 +66,13 @@ export function explain(file, parameters, { progress, sent, signal, notes = {} }
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append("image", file, file.name || "photo.jpg");
-    for (const [name, text] of Object.entries(notes)) if (text.trim()) form.append(name, text.trim());
+    for (const [name, text] of Object.entries(notes))
+      if (text.trim()) form.append(name, text.trim());
     const call = new XMLHttpRequest();
-    call.open("POST", `/api/v1/${limits.heatmaps ? "explain" : "classify"}?${new URLSearchParams(parameters)}`);
+    call.open(
+      "POST",
+      `/api/v1/${limits.heatmaps ? "explain" : "classify"}?${new URLSearchParams(parameters)}`,
+    );
     call.setRequestHeader("Accept", "application/json");
     call.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) progress?.(event.loaded / event.total);
@@ -79,7 +83,9 @@ export function explain(file, parameters, { progress, sent, signal, notes = {} }
     call.addEventListener("abort", () => reject(new Trouble("aborted")));
     call.addEventListener("load", () => {
       if (call.status !== 200)
-        return reject(troubleOf(call.status, call.responseText, call.getResponseHeader("Retry-After")));
+        return reject(
+          troubleOf(call.status, call.responseText, call.getResponseHeader("Retry-After")),
+        );
       try {
         resolve(JSON.parse(call.responseText));
       } catch {

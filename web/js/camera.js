@@ -3,11 +3,16 @@ import { h, icon } from "./dom.js";
 import { t } from "./language.js";
 
 // Browsers give the camera to secure contexts only; elsewhere the file input's own camera has to do.
-export const cameraHere = () => Boolean(globalThis.isSecureContext && navigator.mediaDevices?.getUserMedia);
+export const cameraHere = () =>
+  Boolean(globalThis.isSecureContext && navigator.mediaDevices?.getUserMedia);
 
 const reason = (error) =>
-  ({ NotAllowedError: "camera.denied", SecurityError: "camera.denied", NotFoundError: "camera.missing",
-    OverconstrainedError: "camera.missing" })[error.name] ?? "camera.busy";
+  ({
+    NotAllowedError: "camera.denied",
+    SecurityError: "camera.denied",
+    NotFoundError: "camera.missing",
+    OverconstrainedError: "camera.missing",
+  })[error.name] ?? "camera.busy";
 
 async function stream(facing) {
   const wish = { facingMode: { ideal: facing }, width: { ideal: 1920 }, height: { ideal: 1440 } };
@@ -20,7 +25,12 @@ function shoot(video) {
   canvas.height = video.videoHeight;
   canvas.getContext("2d").drawImage(video, 0, 0);
   return new Promise((resolve) =>
-    canvas.toBlob((blob) => resolve(new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92));
+    canvas.toBlob(
+      (blob) => resolve(new File([blob], "camera.jpg", { type: "image/jpeg" })),
+      "image/jpeg",
+      0.92,
+    ),
+  );
 }
 
 // Resolves with the File taken, or null when the dialog was closed.
@@ -31,12 +41,27 @@ export function takePhoto() {
   const frame = h("div", { class: "frame", "aria-hidden": "true" });
   const finder = h("div", { class: "finder" }, video, frame, hint);
   const button = (name, symbol, properties) =>
-    h("button", { type: "button", class: "button", id: `camera-${name}`, ...properties }, icon(symbol), t(`camera.${name}`));
+    h(
+      "button",
+      { type: "button", class: "button", id: `camera-${name}`, ...properties },
+      icon(symbol),
+      t(`camera.${name}`),
+    );
   const close = button("close", "close", {});
-  const shutter = h("button", { type: "button", class: "shutter", id: "shutter", "aria-label": t("camera.take"), disabled: true });
+  const shutter = h("button", {
+    type: "button",
+    class: "shutter",
+    id: "shutter",
+    "aria-label": t("camera.take"),
+    disabled: true,
+  });
   const flip = button("flip", "flip", { hidden: true });
-  const dialog = h("dialog", { class: "camera", "aria-label": t("camera.title") }, finder,
-    h("div", { class: "shutters" }, close, shutter, flip));
+  const dialog = h(
+    "dialog",
+    { class: "camera", "aria-label": t("camera.title") },
+    finder,
+    h("div", { class: "shutters" }, close, shutter, flip),
+  );
   document.body.append(dialog);
 
   let facing = "environment";
@@ -51,7 +76,10 @@ export function takePhoto() {
       if (!dialog.open) return stop();
       video.srcObject = current;
       await video.play();
-      finder.classList.toggle("mirrored", current.getVideoTracks()[0]?.getSettings().facingMode === "user");
+      finder.classList.toggle(
+        "mirrored",
+        current.getVideoTracks()[0]?.getSettings().facingMode === "user",
+      );
       hint.textContent = t("camera.hint");
       shutter.disabled = false;
       shutter.focus();

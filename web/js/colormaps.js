@@ -44,9 +44,28 @@ const VIRIDIS =
 
 // Straight lines between knots [at, level], as matplotlib and MATLAB define jet.
 const JET = [
-  [[0, 0], [0.35, 0], [0.66, 1], [0.89, 1], [1, 0.5]],
-  [[0, 0], [0.125, 0], [0.375, 1], [0.64, 1], [0.91, 0], [1, 0]],
-  [[0, 0.5], [0.11, 1], [0.34, 1], [0.65, 0], [1, 0]],
+  [
+    [0, 0],
+    [0.35, 0],
+    [0.66, 1],
+    [0.89, 1],
+    [1, 0.5],
+  ],
+  [
+    [0, 0],
+    [0.125, 0],
+    [0.375, 1],
+    [0.64, 1],
+    [0.91, 0],
+    [1, 0],
+  ],
+  [
+    [0, 0.5],
+    [0.11, 1],
+    [0.34, 1],
+    [0.65, 0],
+    [1, 0],
+  ],
 ];
 
 function level(knots, entry) {
@@ -57,7 +76,8 @@ function level(knots, entry) {
   return Math.floor((share * (high[1] - low[1]) + low[1]) * 255);
 }
 
-const parsed = (hex) => (i) => [0, 2, 4].map((at) => Number.parseInt(hex.slice(i * 6 + at, i * 6 + at + 2), 16));
+const parsed = (hex) => (i) =>
+  [0, 2, 4].map((at) => Number.parseInt(hex.slice(i * 6 + at, i * 6 + at + 2), 16));
 
 const colours = {
   jet: (i) => JET.map((knots) => level(knots, i)),

@@ -18,14 +18,24 @@ export const countOf = (model) => classesOf(model).length || 7;
 // "Eczema" for {class: "Eczema Photos"}: the display name where the card has one.
 export function nameOf(model, prediction) {
   const entry = classesOf(model)[prediction.class_id];
-  return prediction.names?.[language()] ?? entry?.names?.[language()] ?? entry?.class ?? prediction.class ?? `#${prediction.class_id}`;
+  return (
+    prediction.names?.[language()] ??
+    entry?.names?.[language()] ??
+    entry?.class ??
+    prediction.class ??
+    `#${prediction.class_id}`
+  );
 }
 
 export function limitsNote(model) {
   const n = spelled(countOf(model));
   const knowsCancer = classesOf(model).some((entry) => CANCER.test(entry.class));
-  return note("careful", "careful", t("limits.title", { n }),
-    h("p", {}, t(knowsCancer ? "limits.textOther" : "limits.text", { n })));
+  return note(
+    "careful",
+    "careful",
+    t("limits.title", { n }),
+    h("p", {}, t(knowsCancer ? "limits.textOther" : "limits.text", { n })),
+  );
 }
 
 const OWN = ["use", "accuracy", "phone", "classes", "skin", "gate"];
@@ -33,7 +43,10 @@ const OWN = ["use", "accuracy", "phone", "classes", "skin", "gate"];
 // The limits the model's own card states; until the shipped model has been loaded, ours.
 export function limitSentences(model, name) {
   const stated = model?.limits ?? [];
-  if (stated.length === 0) return (name === "skin7-b0" ? OWN : ["use"]).map((key) => t(`limits.${key}`));
-  const said = stated.map((entry) => (typeof entry === "string" ? entry : (entry[language()] ?? Object.values(entry)[0])));
+  if (stated.length === 0)
+    return (name === "skin7-b0" ? OWN : ["use"]).map((key) => t(`limits.${key}`));
+  const said = stated.map((entry) =>
+    typeof entry === "string" ? entry : (entry[language()] ?? Object.values(entry)[0]),
+  );
   return [t("limits.use"), ...said];
 }

@@ -8,7 +8,9 @@ function fill(element, properties, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -20,8 +22,11 @@ export const s = (tag, properties, ...children) =>
   fill(document.createElementNS(SVG, tag), properties, children);
 
 export const icon = (name) =>
-  s("svg", { class: "icon", "aria-hidden": "true" },
-    s("use", { href: `/assets/icons/icons.svg#${name}` }));
+  s(
+    "svg",
+    { class: "icon", "aria-hidden": "true" },
+    s("use", { href: `/assets/icons/icons.svg#${name}` }),
+  );
 
 // Puts `children` into `place`; whoever had the focus gets it back if it still exists by id.
 export function replace(place, ...children) {
@@ -31,8 +36,12 @@ export function replace(place, ...children) {
 }
 
 export function note(kind, symbol, title, ...body) {
-  return h("div", { class: `note ${kind}` }, icon(symbol),
-    h("div", {}, title && h("h2", {}, title), body));
+  return h(
+    "div",
+    { class: `note ${kind}` },
+    icon(symbol),
+    h("div", {}, title && h("h2", {}, title), body),
+  );
 }
 
 // Says `text` to screen readers without moving the focus.

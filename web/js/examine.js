@@ -36,10 +36,13 @@ export function startExamine(place) {
     },
     // Names of classes come with the model's card; views draw without, and again with it.
     learnModel() {
-      api.model().then((model) => {
-        app.model = model;
-        app.view?.draw();
-      }, () => {});
+      api.model().then(
+        (model) => {
+          app.model = model;
+          app.view?.draw();
+        },
+        () => {},
+      );
     },
   };
 

@@ -37,7 +37,13 @@ export class Explanations {
     if (known) return known;
     this.calling = new AbortController();
     const { signal } = this.calling;
-    const parameters = { target: choice.class_id, method: choice.method, layer: choice.layer, output: "map", keep: 0 };
+    const parameters = {
+      target: choice.class_id,
+      method: choice.method,
+      layer: choice.layer,
+      output: "map",
+      keep: 0,
+    };
     const file = await this.photo();
     if (signal.aborted) throw new api.Trouble("aborted");
     const answer = await api.explain(file, parameters, { signal });

@@ -22,8 +22,10 @@ export function drawMap(canvas, grid, map, colormap) {
   const across = steps(columns, width);
   let out = 0;
   for (const row of steps(rows, height)) {
-    const line = Array.from({ length: columns }, (_, column) =>
-      value(row.low, column) * (1 - row.part) + value(row.high, column) * row.part);
+    const line = Array.from(
+      { length: columns },
+      (_, column) => value(row.low, column) * (1 - row.part) + value(row.high, column) * row.part,
+    );
     for (const { low, high, part } of across) {
       const level = line[low] * (1 - part) + line[high] * part;
       const index = Math.round(Math.min(1, Math.max(0, level)) * 255) * 3;
@@ -40,7 +42,12 @@ export function drawMap(canvas, grid, map, colormap) {
 // A strip of the colour map, low on the left.
 export function drawLegend(canvas, colormap) {
   const { width } = canvas;
-  drawMap(canvas, [1, width], Array.from({ length: width }, (_, i) => i / (width - 1)), colormap);
+  drawMap(
+    canvas,
+    [1, width],
+    Array.from({ length: width }, (_, i) => i / (width - 1)),
+    colormap,
+  );
 }
 
 // The photo with the map over it, as a PNG at most `longest` pixels long.

@@ -27,15 +27,22 @@ export function onLanguage(listener) {
 const written = (options) => (value) => new Intl.NumberFormat(language(), options).format(value);
 
 // 0.8123 -> "81.23%" or "81,23%"
-export const percent = written({ style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+export const percent = written({
+  style: "percent",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+});
 export const wholePercent = written({ style: "percent", maximumFractionDigits: 0 });
 export const whole = written({ maximumFractionDigits: 0 });
 export const oneDecimal = written({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 // MB are 2^20 bytes here, as everywhere in dermlens.
 export const megabytes = (bytes) => `${oneDecimal(bytes / 1048576)} MB`;
-export const fileSize = (bytes) => (bytes < 1048576 ? `${whole(bytes / 1024)} KB` : megabytes(bytes));
+export const fileSize = (bytes) =>
+  bytes < 1048576 ? `${whole(bytes / 1024)} KB` : megabytes(bytes);
 export const milliseconds = (value) =>
-  value >= 1000 ? `${oneDecimal(value / 1000)} s` : `${value < 10 ? oneDecimal(value) : whole(value)} ms`;
+  value >= 1000
+    ? `${oneDecimal(value / 1000)} s`
+    : `${value < 10 ? oneDecimal(value) : whole(value)} ms`;
 export const moment = (date) =>
   new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(date);

@@ -33,7 +33,10 @@ function themeSwitch(place) {
   const button = h("button", { class: "button quiet", id: "theme", type: "button" });
   const refresh = () => {
     const dark = matchMedia(sheet.media).matches;
-    button.replaceChildren(icon(dark ? "light" : "dark"), h("span", { class: "unseen" }, t("switch.theme")));
+    button.replaceChildren(
+      icon(dark ? "light" : "dark"),
+      h("span", { class: "unseen" }, t("switch.theme")),
+    );
   };
   button.addEventListener("click", () => {
     const theme = matchMedia(sheet.media).matches ? "light" : "dark";

@@ -23,13 +23,41 @@ function written(key, value) {
 }
 
 function listTable(name, list) {
-  const columns = [...new Set(list.flatMap((entry) => Object.keys(entry).filter((key) => isPlain(entry[key]))))];
+  const columns = [
+    ...new Set(list.flatMap((entry) => Object.keys(entry).filter((key) => isPlain(entry[key])))),
+  ];
   const numeric = (key) => list.some((entry) => typeof entry[key] === "number");
-  const cell = (tag, key, text) => h(tag, { class: numeric(key) ? "number" : "", scope: tag === "th" && "col" }, text);
-  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title(name) },
-    h("table", { class: "small" }, h("caption", { class: "label" }, title(name)),
-      h("thead", {}, h("tr", {}, columns.map((key) => cell("th", key, title(key))))),
-      h("tbody", {}, list.map((entry) => h("tr", {}, columns.map((key) => cell("td", key, written(key, entry[key]))))))));
+  const cell = (tag, key, text) =>
+    h(tag, { class: numeric(key) ? "number" : "", scope: tag === "th" && "col" }, text);
+  return h(
+    "div",
+    { class: "wide", tabindex: "0", role: "region", "aria-label": title(name) },
+    h(
+      "table",
+      { class: "small" },
+      h("caption", { class: "label" }, title(name)),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((key) => cell("th", key, title(key))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        list.map((entry) =>
+          h(
+            "tr",
+            {},
+            columns.map((key) => cell("td", key, written(key, entry[key]))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 // Null where there is nothing to show.
@@ -37,10 +65,19 @@ export function planTable(plan) {
   if (!plan || isPlain(plan)) return null;
   const entries = Object.entries(plan);
   const facts = entries.filter(([, value]) => isPlain(value));
-  const lists = entries.filter(([, value]) => Array.isArray(value) && value.length && value.every((entry) => !isPlain(entry)));
+  const lists = entries.filter(
+    ([, value]) => Array.isArray(value) && value.length && value.every((entry) => !isPlain(entry)),
+  );
   const nested = entries.filter(([, value]) => !isPlain(value) && !Array.isArray(value));
   const parts = [
-    facts.length > 0 && h("dl", { class: "facts columns" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, title(key)), h("dd", {}, written(key, value))))),
+    facts.length > 0 &&
+      h(
+        "dl",
+        { class: "facts columns" },
+        facts.map(([key, value]) =>
+          h("div", {}, h("dt", {}, title(key)), h("dd", {}, written(key, value))),
+        ),
+      ),
     ...lists.map(([name, list]) => listTable(name, list)),
     ...nested.map(([name, value]) => {
       const inner = planTable(value);

@@ -4,21 +4,34 @@ import * as api from "./api.js";
 import { announce, h, icon, note, replace, save } from "./dom.js";
 import { limitSentences, limitsNote, nameOf } from "./conditions.js";
 import { Explanations } from "./explanations.js";
+import { DeletedView } from "./deleted.js";
+import { facts } from "./facts.js";
 import { composePng } from "./heatmap.js";
-import { megabytes, milliseconds, moment, percent, t } from "./language.js";
+import { moment, percent, t } from "./language.js";
 import { limits } from "./limits.js";
-import { methodName, Stage } from "./stage.js";
+import { Stage } from "./stage.js";
 import { troubleNote } from "./trouble.js";
 
 const CLOSE = 0.15; // the second class this near to the first makes the first one doubtful
 
 export class ResultView {
   constructor(app, answer, file) {
-    Object.assign(this, { app, answer, latest: answer, trouble: null, busy: null, deleting: false });
+    Object.assign(this, {
+      app,
+      answer,
+      latest: answer,
+      trouble: null,
+      busy: null,
+      deleting: false,
+    });
     this.made = answer.created ? new Date(answer.created) : new Date();
     this.explanations = new Explanations(answer, file);
     const first = this.explanations.first;
-    this.choice = { class_id: first?.class_id ?? answer.predictions[0]?.class_id, method: first?.method ?? "gradcam", layer: "auto" };
+    this.choice = {
+      class_id: first?.class_id ?? answer.predictions[0]?.class_id,
+      method: first?.method ?? "gradcam",
+      layer: "auto",
+    };
     this.stage = new Stage((change) => this.explain(change));
     this.url = file && URL.createObjectURL(file);
     this.stage.setPhoto(...[this.url, `/api/v1/results/${answer.id}/photo.jpg`].filter(Boolean));
@@ -30,7 +43,9 @@ export class ResultView {
   async listLayers() {
     if (this.stage.layers.length > 0) return;
     try {
-      const { layers } = await api.getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/layers`);
+      const { layers } = await api.getJson(
+        `/api/v1/models/${encodeURIComponent(limits.modelName)}/layers`,
+      );
       this.stage.layers = layers;
       if (this.app.view === this) this.draw();
     } catch {
@@ -49,7 +64,10 @@ export class ResultView {
   }
 
   chosenPrediction() {
-    return this.answer.predictions.find(({ class_id }) => class_id === this.choice.class_id) ?? this.choice;
+    return (
+      this.answer.predictions.find(({ class_id }) => class_id === this.choice.class_id) ??
+      this.choice
+    );
   }
 
   // Shows the heatmap for another class, method or layer; what is shown stays until it is here.
@@ -93,39 +111,84 @@ export class ResultView {
     const [top] = answer.predictions;
     app.place.className = "result";
     document.title = `${this.name(top)} · dermlens`;
-    replace(app.place, this.printHead(), this.verdict(top),
+    replace(
+      app.place,
+      this.printHead(),
+      this.verdict(top),
       h("section", { class: "pictures stack", "aria-label": t("map.title") }, this.pictures()),
-      h("section", { class: "answers" }, this.unknown(), limitsNote(app.model), this.bars(), this.disclaimers(),
-        this.actions(), this.facts(), this.trust()));
+      h(
+        "section",
+        { class: "answers" },
+        this.unknown(),
+        limitsNote(app.model),
+        this.bars(),
+        this.disclaimers(),
+        this.actions(),
+        this.facts(),
+        this.trust(),
+      ),
+    );
   }
 
   printHead() {
-    return h("header", { class: "on-paper" }, h("p", {}, t("print.title")),
-      h("p", { class: "figures" }, `${moment(this.made)} · ${this.answer.model.name} ${this.answer.model.version ?? ""}`));
+    return h(
+      "header",
+      { class: "on-paper" },
+      h("p", {}, t("print.title")),
+      h(
+        "p",
+        { class: "figures" },
+        `${moment(this.made)} · ${this.answer.model.name} ${this.answer.model.version ?? ""}`,
+      ),
+    );
   }
 
   verdict(top) {
     const second = this.answer.predictions[1];
     const close = second && top.probability - second.probability < CLOSE;
-    return h("section", { class: "verdict" }, h("p", { class: "label" }, t("result.top")),
-      h("h1", { tabindex: "-1" }, this.name(top), " ", h("span", { class: "figures" }, percent(top.probability))),
-      close && h("p", { class: "muted" }, t("result.unsure")));
+    return h(
+      "section",
+      { class: "verdict" },
+      h("p", { class: "label" }, t("result.top")),
+      h(
+        "h1",
+        { tabindex: "-1" },
+        this.name(top),
+        " ",
+        h("span", { class: "figures" }, percent(top.probability)),
+      ),
+      close && h("p", { class: "muted" }, t("result.unsure")),
+    );
   }
 
   unknown() {
     const known = this.answer.gate?.known ?? true;
-    return known ? null : note("careful", "careful", t("result.unknown"), h("p", {}, t("result.unknownText")));
+    return known
+      ? null
+      : note("careful", "careful", t("result.unknown"), h("p", {}, t("result.unknownText")));
   }
 
   pictures() {
     const shown = this.shownExplanation();
-    if (shown) this.stage.set(shown, this.name(this.answer.predictions.find(({ class_id }) => class_id === shown.class_id) ?? shown));
+    if (shown)
+      this.stage.set(
+        shown,
+        this.name(
+          this.answer.predictions.find(({ class_id }) => class_id === shown.class_id) ?? shown,
+        ),
+      );
     this.stage.chosen = this.choice;
     const figure = this.stage.figure();
     figure.classList.toggle("busy", Boolean(this.busy));
     if (!shown) return [figure, h("p", { class: "muted" }, t("map.off"))];
-    return [figure,
-      this.stage.caption(), this.trouble, this.stage.controls(), h("p", { class: "sentence" }, icon("info"), t("map.sentence")), this.stage.paper()];
+    return [
+      figure,
+      this.stage.caption(),
+      this.trouble,
+      this.stage.controls(),
+      h("p", { class: "sentence" }, icon("info"), t("map.sentence")),
+      this.stage.paper(),
+    ];
   }
 
   shownExplanation() {
@@ -134,62 +197,104 @@ export class ResultView {
 
   bars() {
     const can = Boolean(this.explanations.first) && !this.stage.missing;
-    return h("section", { class: "bars", "aria-labelledby": "bars-title" },
+    return h(
+      "section",
+      { class: "bars", "aria-labelledby": "bars-title" },
       h("h2", { id: "bars-title" }, t("result.all")),
       can && h("p", { class: "small muted" }, t("result.pick")),
-      h("ul", {}, this.answer.predictions.map((prediction) => h("li", {}, this.bar(prediction, can)))));
+      h(
+        "ul",
+        {},
+        this.answer.predictions.map((prediction) => h("li", {}, this.bar(prediction, can))),
+      ),
+    );
   }
 
   bar(prediction, can) {
     const { class_id, probability } = prediction;
     const chosen = can && class_id === this.choice.class_id;
-    const inside = [h("span", { class: "name" }, this.name(prediction)),
+    const inside = [
+      h("span", { class: "name" }, this.name(prediction)),
       h("span", { class: "share figures" }, percent(probability)),
-      h("meter", { min: "0", max: "1", value: probability, "aria-hidden": "true" })];
+      h("meter", { min: "0", max: "1", value: probability, "aria-hidden": "true" }),
+    ];
     if (!can) return h("div", { class: "bar" }, inside);
-    return h("button", { type: "button", class: `bar${this.busy && chosen ? " busy" : ""}`, id: `class-${class_id}`,
-      "aria-pressed": String(chosen), onclick: () => !chosen && this.explain({ class_id }) }, inside);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `bar${this.busy && chosen ? " busy" : ""}`,
+        id: `class-${class_id}`,
+        "aria-pressed": String(chosen),
+        onclick: () => !chosen && this.explain({ class_id }),
+      },
+      inside,
+    );
   }
 
   disclaimers() {
-    return h("div", { class: "disclaimers" }, h("p", {}, t("disclaimer.error")), h("p", {}, t("disclaimer.clinical")));
+    return h(
+      "div",
+      { class: "disclaimers" },
+      h("p", {}, t("disclaimer.error")),
+      h("p", {}, t("disclaimer.clinical")),
+    );
   }
 
   facts() {
-    const { latest } = this;
-    const { timing_ms: timing = {}, memory = {} } = latest;
-    const shown = this.shownExplanation();
-    const parts = ["queue", "decode", "forward", "backward", "render"].filter((name) => timing[name] !== undefined);
-    const total = parts.reduce((sum, name) => sum + timing[name], 0);
-    const row = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
-    return h("details", { class: "about", id: "about", open: this.factsOpen, ontoggle: (event) => (this.factsOpen = event.target.open) },
-      h("summary", { id: "about-title" }, t("facts.title"),
-        h("span", { class: "muted small figures" }, `${milliseconds(total)} · ${megabytes(memory.peak_bytes ?? 0)}`)),
-      h("dl", { class: "facts" },
-        row(t("facts.model"), `${latest.model.name} ${latest.model.version ?? ""}`),
-        row(t("facts.time"), milliseconds(total)), parts.map((name) => row(`– ${t(`facts.${name}`)}`, milliseconds(timing[name]))),
-        row(t("facts.planned"), megabytes(memory.planned_bytes ?? 0)), row(t("facts.peak"), megabytes(memory.peak_bytes ?? 0)),
-        shown && [row(t("facts.method"), methodName(shown.method)), row(t("facts.layer"), shown.layer), row(t("facts.grid"), shown.grid.join(" × "))],
-        row(t("facts.at"), moment(this.made)), row(t("facts.id"), this.answer.id)),
-      latest.warnings?.length > 0 && [h("h3", {}, t("result.warnings")), h("ul", { class: "small muted" }, latest.warnings.map((text) => h("li", {}, text)))]);
+    const { latest, made, factsOpen: open } = this;
+    const toggled = (now) => (this.factsOpen = now);
+    return facts({ latest, id: this.answer.id, made, open, toggled });
   }
 
   trust() {
     const sentences = limitSentences(this.app.model, this.app.model?.name ?? limits.modelName);
-    return h("details", { class: "about" }, h("summary", {}, t("limits.more")),
-      h("ul", { class: "small muted" }, sentences.map((text) => h("li", {}, text))));
+    return h(
+      "details",
+      { class: "about" },
+      h("summary", {}, t("limits.more")),
+      h(
+        "ul",
+        { class: "small muted" },
+        sentences.map((text) => h("li", {}, text)),
+      ),
+    );
   }
 
   actions() {
-    const button = (id, symbol, act, kind = "") => h("button", { type: "button", class: `button ${kind}`, id: `do-${id}`, onclick: act },
-      symbol && icon(symbol), t(`do.${id}`));
+    const button = (id, symbol, act, kind = "") =>
+      h(
+        "button",
+        { type: "button", class: `button ${kind}`, id: `do-${id}`, onclick: act },
+        symbol && icon(symbol),
+        t(`do.${id}`),
+      );
     if (this.deleting)
-      return h("div", { class: "note wrong", role: "group", "aria-labelledby": "sure" }, icon("trash"),
-        h("div", {}, h("p", { id: "sure" }, t("do.deleteSure")),
-          h("div", { class: "row" }, button("deleteYes", null, () => this.delete(), "grave"), button("deleteNo", null, () => this.askToDelete(false)))));
-    return h("div", { class: "actions" }, button("another", "camera", () => this.app.toStart(), "main"),
-      button("png", "download", () => this.savePng()), button("json", "download", () => this.saveJson()),
-      button("print", "print", () => print()), button("delete", "trash", () => this.askToDelete(true), "grave"));
+      return h(
+        "div",
+        { class: "note wrong", role: "group", "aria-labelledby": "sure" },
+        icon("trash"),
+        h(
+          "div",
+          {},
+          h("p", { id: "sure" }, t("do.deleteSure")),
+          h(
+            "div",
+            { class: "row" },
+            button("deleteYes", null, () => this.delete(), "grave"),
+            button("deleteNo", null, () => this.askToDelete(false)),
+          ),
+        ),
+      );
+    return h(
+      "div",
+      { class: "actions" },
+      button("another", "camera", () => this.app.toStart(), "main"),
+      button("png", "download", () => this.savePng()),
+      button("json", "download", () => this.saveJson()),
+      button("print", "print", () => print()),
+      button("delete", "trash", () => this.askToDelete(true), "grave"),
+    );
   }
 
   askToDelete(deleting) {
@@ -226,22 +331,9 @@ export class ResultView {
 
   saveJson() {
     const document = { ...this.answer, explanations: this.explanations.all() };
-    save(this.fileName("json"), new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
+    save(
+      this.fileName("json"),
+      new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }),
+    );
   }
-}
-
-class DeletedView {
-  constructor(app) {
-    this.app = app;
-  }
-
-  draw() {
-    this.app.place.className = "narrow stack";
-    document.title = "dermlens";
-    replace(this.app.place, h("h1", { tabindex: "-1" }, t("do.deleted")), h("p", {}, t("do.deletedText")),
-      h("div", {}, h("button", { type: "button", class: "button main", onclick: () => this.app.toStart() }, icon("camera"), t("do.another"))));
-    this.app.place.querySelector("h1").focus();
-  }
-
-  leave() {}
 }

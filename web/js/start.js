@@ -24,7 +24,8 @@ export class StartView {
 
   listen() {
     this.listening = new AbortController();
-    const on = (name, act) => document.addEventListener(name, act, { signal: this.listening.signal });
+    const on = (name, act) =>
+      document.addEventListener(name, act, { signal: this.listening.signal });
     on("paste", (event) => this.accept(event.clipboardData?.files, event));
     on("dragover", (event) => {
       event.preventDefault();
@@ -90,15 +91,21 @@ export class StartView {
     document.getElementById("cancel")?.focus();
     let stopWatching = () => {};
     try {
-      const answer = await api.explain(this.file, limits.heatmaps ? { target: "top1" } : { output: "photo" }, {
-        notes: this.notes,
-        signal: this.calling.signal,
-        progress: (part) => this.move({ name: "upload", part }),
-        sent: () => {
-          this.move({ name: "compute" });
-          stopWatching = watchQueue(({ phase, place, loading }) => this.move({ name: phase, place, loading }));
+      const answer = await api.explain(
+        this.file,
+        limits.heatmaps ? { target: "top1" } : { output: "photo" },
+        {
+          notes: this.notes,
+          signal: this.calling.signal,
+          progress: (part) => this.move({ name: "upload", part }),
+          sent: () => {
+            this.move({ name: "compute" });
+            stopWatching = watchQueue(({ phase, place, loading }) =>
+              this.move({ name: phase, place, loading }),
+            );
+          },
         },
-      });
+      );
       stopWatching();
       this.phase = null;
       this.app.toResult(answer, this.file);
@@ -143,17 +150,26 @@ export class StartView {
     app.place.className = "start";
     this.trouble?.stop();
     const n = spelled(countOf(app.model));
-    replace(app.place,
-      h("section", { class: "intro" }, h("h1", { tabindex: "-1" }, t("start.title")),
-        h("p", { class: "lead" }, t("start.lead", { n }))),
+    replace(
+      app.place,
+      h(
+        "section",
+        { class: "intro" },
+        h("h1", { tabindex: "-1" }, t("start.title")),
+        h("p", { class: "lead" }, t("start.lead", { n })),
+      ),
       h("section", { class: "intake card", "aria-label": t("start.place") }, this.intake()),
-      h("section", { class: "limits stack" }, limitsNote(app.model), this.more(n)));
+      h("section", { class: "limits stack" }, limitsNote(app.model), this.more(n)),
+    );
   }
 
   intake() {
-    this.trouble = this.error && troubleNote(this.error, {
-      again: () => this.file && this.send(), automatic: this.tries <= AUTOMATIC_RETRIES,
-    });
+    this.trouble =
+      this.error &&
+      troubleNote(this.error, {
+        again: () => this.file && this.send(),
+        automatic: this.tries <= AUTOMATIC_RETRIES,
+      });
     if (!this.file) return [this.trouble, this.chooser(), this.tips()];
     if (this.phase) return [this.preview(), this.steps()];
     return [this.preview(), this.trouble, limits.history && this.notesForm(), this.decide()];
@@ -161,15 +177,40 @@ export class StartView {
 
   chooser() {
     const pick = (event) => this.accept(event.target.files);
-    const input = (properties) => h("input", { type: "file", accept: "image/*", class: "unseen", onchange: pick, ...properties });
+    const input = (properties) =>
+      h("input", {
+        type: "file",
+        accept: "image/*",
+        class: "unseen",
+        onchange: pick,
+        ...properties,
+      });
     const camera = cameraHere()
-      ? h("button", { type: "button", class: "button main", id: "camera", onclick: () => this.openCamera() },
-          icon("camera"), t("start.camera"))
-      : h("label", { class: "button main" }, icon("camera"), t("start.camera"), input({ capture: "environment", id: "camera" }));
-    return h("div", { class: "place" }, icon("skin"),
-      h("div", { class: "choices" }, camera,
-        h("label", { class: "button" }, icon("photo"), t("start.choose"), input({ id: "file" }))),
-      h("p", { class: "small muted", id: "drop-hint" }, t("start.drop")));
+      ? h(
+          "button",
+          { type: "button", class: "button main", id: "camera", onclick: () => this.openCamera() },
+          icon("camera"),
+          t("start.camera"),
+        )
+      : h(
+          "label",
+          { class: "button main" },
+          icon("camera"),
+          t("start.camera"),
+          input({ capture: "environment", id: "camera" }),
+        );
+    return h(
+      "div",
+      { class: "place" },
+      icon("skin"),
+      h(
+        "div",
+        { class: "choices" },
+        camera,
+        h("label", { class: "button" }, icon("photo"), t("start.choose"), input({ id: "file" })),
+      ),
+      h("p", { class: "small muted", id: "drop-hint" }, t("start.drop")),
+    );
   }
 
   async openCamera() {
@@ -179,35 +220,68 @@ export class StartView {
 
   tips() {
     const tip = (key) => h("li", {}, icon("check"), t(key));
-    return h("ul", { class: "tips" }, tip("start.tip.fill"), tip("start.tip.light"),
-      tip(limits.history ? "start.tip.privateHistory" : "start.tip.private"));
+    return h(
+      "ul",
+      { class: "tips" },
+      tip("start.tip.fill"),
+      tip("start.tip.light"),
+      tip(limits.history ? "start.tip.privateHistory" : "start.tip.private"),
+    );
   }
 
   preview() {
     const image = h("img", { src: this.url, alt: t("start.previewAlt"), id: "preview" });
     image.addEventListener("error", () => image.replaceWith(h("p", {}, t("start.noPreview"))));
-    return [h("div", { class: "preview" }, image),
-      h("p", { class: "small muted figures" }, [this.file.name, fileSize(this.file.size)].filter(Boolean).join(" · "))];
+    return [
+      h("div", { class: "preview" }, image),
+      h(
+        "p",
+        { class: "small muted figures" },
+        [this.file.name, fileSize(this.file.size)].filter(Boolean).join(" · "),
+      ),
+    ];
   }
 
   notesForm() {
-    return h("details", {}, h("summary", {}, t("start.notes")),
-      h("div", { class: "stack" }, NOTES.map((name) => h("div", { class: "field" },
-        h("label", { for: name }, t(`note.${name}`)),
-        h("input", { type: "text", id: name, maxlength: "500", value: this.notes[name] ?? "",
-          oninput: (event) => (this.notes[name] = event.target.value) })))));
+    return h(
+      "details",
+      {},
+      h("summary", {}, t("start.notes")),
+      h(
+        "div",
+        { class: "stack" },
+        NOTES.map((name) =>
+          h(
+            "div",
+            { class: "field" },
+            h("label", { for: name }, t(`note.${name}`)),
+            h("input", {
+              type: "text",
+              id: name,
+              maxlength: "500",
+              value: this.notes[name] ?? "",
+              oninput: (event) => (this.notes[name] = event.target.value),
+            }),
+          ),
+        ),
+      ),
+    );
   }
 
   decide() {
-    const button = (id, kind, text, act) => h("button", { type: "button", id, class: `button ${kind}`, onclick: act }, text);
-    return h("div", { class: "actions" },
+    const button = (id, kind, text, act) =>
+      h("button", { type: "button", id, class: `button ${kind}`, onclick: act }, text);
+    return h(
+      "div",
+      { class: "actions" },
       !this.error && button("examine", "main", t("start.examine"), () => this.send()),
       button("other", "", t("start.other"), () => {
         this.error = null;
         this.take(null);
         this.draw();
         document.getElementById("camera")?.focus();
-      }));
+      }),
+    );
   }
 
   steps() {
@@ -215,26 +289,66 @@ export class StartView {
     const at = order.indexOf(this.phase.name);
     const step = (name, text, side) => {
       const index = order.indexOf(name);
-      return h("li", { class: index < at ? "done" : index === at ? "now" : "", "aria-current": index === at && "step" },
-        h("span", {}, text), h("span", { class: "small figures" }, side));
+      return h(
+        "li",
+        {
+          class: index < at ? "done" : index === at ? "now" : "",
+          "aria-current": index === at && "step",
+        },
+        h("span", {}, text),
+        h("span", { class: "small figures" }, side),
+      );
     };
     const { part = 1, place, loading } = this.phase;
     return [
       h("progress", { id: "upload-bar", max: "1", value: part, "aria-label": t("step.upload") }),
-      h("ol", { class: "steps" },
-        step("upload", t("step.upload"), h("span", { id: "upload-part" }, at === 0 ? percent(part) : "")),
+      h(
+        "ol",
+        { class: "steps" },
+        step(
+          "upload",
+          t("step.upload"),
+          h("span", { id: "upload-part" }, at === 0 ? percent(part) : ""),
+        ),
         step("wait", t("step.wait"), place ? t("step.place", { n: place }) : ""),
-        step("compute", t(loading ? "step.loading" : "step.compute"), "")),
-      h("button", { type: "button", class: "button", id: "cancel", onclick: () => this.cancel() }, t("step.cancel")),
+        step("compute", t(loading ? "step.loading" : "step.compute"), ""),
+      ),
+      h(
+        "button",
+        { type: "button", class: "button", id: "cancel", onclick: () => this.cancel() },
+        t("step.cancel"),
+      ),
     ];
   }
 
   more(n) {
     const classes = classesOf(this.app.model);
-    return h("div", {},
-      classes.length > 0 && h("details", {}, h("summary", {}, t("limits.conditions", { n })),
-        h("ul", {}, classes.map((_, class_id) => h("li", {}, nameOf(this.app.model, { class_id }))))),
-      h("details", {}, h("summary", {}, t("limits.more")),
-        h("ul", {}, limitSentences(this.app.model, this.app.model?.name ?? limits.modelName).map((text) => h("li", {}, text)))));
+    return h(
+      "div",
+      {},
+      classes.length > 0 &&
+        h(
+          "details",
+          {},
+          h("summary", {}, t("limits.conditions", { n })),
+          h(
+            "ul",
+            {},
+            classes.map((_, class_id) => h("li", {}, nameOf(this.app.model, { class_id }))),
+          ),
+        ),
+      h(
+        "details",
+        {},
+        h("summary", {}, t("limits.more")),
+        h(
+          "ul",
+          {},
+          limitSentences(this.app.model, this.app.model?.name ?? limits.modelName).map((text) =>
+            h("li", {}, text),
+          ),
+        ),
+      ),
+    );
   }
 }

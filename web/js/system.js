@@ -11,7 +11,17 @@ import { words } from "./trouble.js";
 const SPAN_MS = 120_000;
 const POLL_MS = 2000;
 const MB = 1048576;
-const CATEGORIES = ["base", "code", "weights", "arena", "scratch", "bodies", "decode", "encode", "results"];
+const CATEGORIES = [
+  "base",
+  "code",
+  "weights",
+  "arena",
+  "scratch",
+  "bodies",
+  "decode",
+  "encode",
+  "results",
+];
 
 const state = { now: null, samples: [], source: "live", plan: null, trouble: null };
 
@@ -43,10 +53,13 @@ export function startSystem(place) {
 function askPlan(now, draw) {
   state.planLoaded = now.model_loaded;
   if (!now.model_loaded) return; // Asking would load it.
-  getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/plan`).then((plan) => {
-    state.plan = plan;
-    draw();
-  }, () => {});
+  getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/plan`).then(
+    (plan) => {
+      state.plan = plan;
+      draw();
+    },
+    () => {},
+  );
 }
 
 function listen(take, lose) {
@@ -76,16 +89,37 @@ function render(place) {
   place.className = "system";
   const { now, trouble } = state;
   const said = trouble && words(trouble);
-  replace(place,
-    h("header", {}, h("h1", {}, t("system.title")), h("p", { class: "muted" }, t("system.lead")),
-      h("p", { class: "small muted" }, swatch(trouble ? "lost" : "live"),
-        trouble ? `${said.title}. ${t("system.lost")}` : t(`system.${state.source}`))),
-    now && [memoryCard(now), tiles(now), categories(now), planCard()]);
+  replace(
+    place,
+    h(
+      "header",
+      {},
+      h("h1", {}, t("system.title")),
+      h("p", { class: "muted" }, t("system.lead")),
+      h(
+        "p",
+        { class: "small muted" },
+        swatch(trouble ? "lost" : "live"),
+        trouble ? `${said.title}. ${t("system.lost")}` : t(`system.${state.source}`),
+      ),
+    ),
+    now && [memoryCard(now), tiles(now), categories(now), planCard()],
+  );
 }
 
 function duration(seconds) {
-  const [d, hours, m] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
-  return d ? `${d} d ${hours} h` : hours ? `${hours} h ${m} min` : m ? `${m} min` : `${Math.floor(seconds)} s`;
+  const [d, hours, m] = [
+    Math.floor(seconds / 86400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+  ];
+  return d
+    ? `${d} d ${hours} h`
+    : hours
+      ? `${hours} h ${m} min`
+      : m
+        ? `${m} min`
+        : `${Math.floor(seconds)} s`;
 }
 
 // The upper edge of the chart: the limit where it is in sight, else a round figure over the peak.
@@ -99,29 +133,87 @@ function memoryCard(now) {
   const peak = (memory.peak_rss_mb ?? memory.rss_mb) * MB;
   const values = { used: megabytes(memory.rss_mb * MB), limit: megabytes(limit) };
   const top = topOf(limit, peak);
-  const chart = areaChart({ samples: state.samples, spanMs: SPAN_MS, top, limit, label: t("system.chartAlt", values) });
-  const entry = (name, text, mb) => h("li", {}, swatch(name), text, " ", h("strong", { class: "figures" }, megabytes(mb * MB)));
-  return h("section", { class: "card stack memory", "aria-labelledby": "memory-title" },
-    h("div", { class: "row between" }, h("h2", { id: "memory-title" }, t("system.memory")),
-      now.state && h("span", { class: `state ${now.state}` }, t(`system.state.${now.state}`))),
-    h("p", { class: "figures big" }, t("system.of", values), h("span", { class: "muted small" }, ` ${t(`system.source.${now.limit_source}`)}`)),
-    h("div", { class: "plot" }, h("span", { class: "edge figures" }, top === limit ? `${t("system.limit")} ${megabytes(top)}` : megabytes(top)), chart,
-      h("span", { class: "axis" }, h("span", {}, t("system.chartAge")), h("span", {}, t("system.now")))),
-    h("ul", { class: "keys small" }, entry("series-1", t("system.anon"), memory.anon_mb ?? 0), entry("series-2", t("system.file"), memory.file_mb ?? 0),
-      entry("peak", t("system.peak"), memory.peak_rss_mb ?? 0)));
+  const chart = areaChart({
+    samples: state.samples,
+    spanMs: SPAN_MS,
+    top,
+    limit,
+    label: t("system.chartAlt", values),
+  });
+  const entry = (name, text, mb) =>
+    h("li", {}, swatch(name), text, " ", h("strong", { class: "figures" }, megabytes(mb * MB)));
+  return h(
+    "section",
+    { class: "card stack memory", "aria-labelledby": "memory-title" },
+    h(
+      "div",
+      { class: "row between" },
+      h("h2", { id: "memory-title" }, t("system.memory")),
+      now.state && h("span", { class: `state ${now.state}` }, t(`system.state.${now.state}`)),
+    ),
+    h(
+      "p",
+      { class: "figures big" },
+      t("system.of", values),
+      h("span", { class: "muted small" }, ` ${t(`system.source.${now.limit_source}`)}`),
+    ),
+    h(
+      "div",
+      { class: "plot" },
+      h(
+        "span",
+        { class: "edge figures" },
+        top === limit ? `${t("system.limit")} ${megabytes(top)}` : megabytes(top),
+      ),
+      chart,
+      h(
+        "span",
+        { class: "axis" },
+        h("span", {}, t("system.chartAge")),
+        h("span", {}, t("system.now")),
+      ),
+    ),
+    h(
+      "ul",
+      { class: "keys small" },
+      entry("series-1", t("system.anon"), memory.anon_mb ?? 0),
+      entry("series-2", t("system.file"), memory.file_mb ?? 0),
+      entry("peak", t("system.peak"), memory.peak_rss_mb ?? 0),
+    ),
+  );
 }
 
 function tiles(now) {
-  const tile = (name, value, note) => h("div", { class: "card tile" }, h("dt", { class: "label" }, name),
-    h("dd", { class: "figures big" }, value), note && h("dd", { class: "small muted" }, note));
+  const tile = (name, value, note) =>
+    h(
+      "div",
+      { class: "card tile" },
+      h("dt", { class: "label" }, name),
+      h("dd", { class: "figures big" }, value),
+      note && h("dd", { class: "small muted" }, note),
+    );
   const { sessions = {}, queue = {}, weights = {} } = now;
-  return h("dl", { class: "tiles" },
+  return h(
+    "dl",
+    { class: "tiles" },
     tile(t("system.sessions"), `${sessions.busy ?? 0} / ${sessions.total ?? 0}`),
     tile(t("system.queue"), `${queue.depth ?? 0} / ${queue.limit ?? 0}`),
-    tile(t("system.rate"), typeof now.requests_per_second === "number" ? oneDecimal(now.requests_per_second) : "–"),
-    tile(t("system.model"), t(now.model_loaded ? "system.loaded" : "system.notLoaded"), limits.modelName),
-    tile(t("system.weights"), megabytes(weights.bytes ?? 0), weights.placement && t(`system.placement.${weights.placement}`)),
-    tile(t("system.uptime"), duration(now.uptime_s ?? 0), now.version));
+    tile(
+      t("system.rate"),
+      typeof now.requests_per_second === "number" ? oneDecimal(now.requests_per_second) : "–",
+    ),
+    tile(
+      t("system.model"),
+      t(now.model_loaded ? "system.loaded" : "system.notLoaded"),
+      limits.modelName,
+    ),
+    tile(
+      t("system.weights"),
+      megabytes(weights.bytes ?? 0),
+      weights.placement && t(`system.placement.${weights.placement}`),
+    ),
+    tile(t("system.uptime"), duration(now.uptime_s ?? 0), now.version),
+  );
 }
 
 function categories(now) {
@@ -131,16 +223,38 @@ function categories(now) {
   const limit = Math.max(sum, (now.limit_mb ?? 0) * MB);
   // Against a limit that is many times what is used, the bar would be empty: then it shows shares.
   const against = limit > sum * 6 ? sum : limit;
-  const rows = parts.map(({ key, bytes }) => h("li", { class: bytes ? "" : "none" }, swatch(`category-${key}`),
-    h("span", {}, t(`system.category.${key}`)), h("span", { class: "figures" }, megabytes(bytes))));
-  return h("section", { class: "card stack", "aria-labelledby": "ledger-title" },
-    h("div", { class: "row between" }, h("h2", { id: "ledger-title" }, t("system.categories")),
-      h("span", { class: "figures muted small" }, `${megabytes(sum)} · ${t("system.free")} ${megabytes(limit - sum)}`)),
-    stackedBar(parts, against), h("ul", { class: "ledger small" }, rows));
+  const rows = parts.map(({ key, bytes }) =>
+    h(
+      "li",
+      { class: bytes ? "" : "none" },
+      swatch(`category-${key}`),
+      h("span", {}, t(`system.category.${key}`)),
+      h("span", { class: "figures" }, megabytes(bytes)),
+    ),
+  );
+  return h(
+    "section",
+    { class: "card stack", "aria-labelledby": "ledger-title" },
+    h(
+      "div",
+      { class: "row between" },
+      h("h2", { id: "ledger-title" }, t("system.categories")),
+      h(
+        "span",
+        { class: "figures muted small" },
+        `${megabytes(sum)} · ${t("system.free")} ${megabytes(limit - sum)}`,
+      ),
+    ),
+    stackedBar(parts, against),
+    h("ul", { class: "ledger small" }, rows),
+  );
 }
 
 function planCard() {
-  return h("section", { class: "card stack", "aria-labelledby": "plan-title" }, h("h2", { id: "plan-title" }, t("system.plan")),
-    planTable(state.plan) ?? h("p", { class: "muted" }, t("system.planEmpty")));
+  return h(
+    "section",
+    { class: "card stack", "aria-labelledby": "plan-title" },
+    h("h2", { id: "plan-title" }, t("system.plan")),
+    planTable(state.plan) ?? h("p", { class: "muted" }, t("system.planEmpty")),
+  );
 }
-

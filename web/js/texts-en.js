@@ -1,6 +1,6 @@
 // Every text of the page in English. The keys are those of texts-vi.js; a test compares them.
 export const english = {
-  "skip": "Skip to the content",
+  skip: "Skip to the content",
   "nav.start": "Examine",
   "nav.history": "History",
   "nav.system": "System",
@@ -22,7 +22,8 @@ export const english = {
   "start.noPreview": "This browser cannot show this file. The server may still be able to read it.",
   "start.tip.fill": "Let the area of skin fill most of the picture.",
   "start.tip.light": "Even light, in focus, no flash if you can.",
-  "start.tip.private": "The photo is held for a short time, then forgotten. You can delete it at once.",
+  "start.tip.private":
+    "The photo is held for a short time, then forgotten. You can delete it at once.",
   "start.tip.privateHistory": "This server keeps results and notes until they are deleted.",
   "start.notes": "Notes for the record (optional)",
   "note.age": "Age",
@@ -37,7 +38,8 @@ export const english = {
   "camera.flip": "Switch camera",
   "camera.close": "Close",
   "camera.starting": "Starting the camera…",
-  "camera.denied": "The camera may not be used. Allow it in the browser's settings, or choose a file.",
+  "camera.denied":
+    "The camera may not be used. Allow it in the browser's settings, or choose a file.",
   "camera.missing": "No camera was found. Choose a file instead.",
   "camera.busy": "Another program is using the camera. Close it, or choose a file.",
 
@@ -62,7 +64,8 @@ export const english = {
     "On 13 phone photos of seborrhoeic keratosis from elsewhere its first answer was right for 8.",
   "limits.classes":
     "“Healthy” was learned from 85 photos only; “warts” are mostly molluscum, herpes and zoster.",
-  "limits.skin": "Skin tone was not recorded; light skin dominates; fairness has not been measured.",
+  "limits.skin":
+    "Skin tone was not recorded; light skin dominates; fairness has not been measured.",
   "limits.gate":
     "A check for photos unlike any it has learned exists, but it is weak. It is no safety net.",
 
@@ -116,7 +119,8 @@ export const english = {
   "colour.viridis": "Viridis",
   "colour.gray": "Grey",
   "method.gradcam": "the usual one: each feature counts by its average gradient.",
-  "method.gradcam++": "weighs strong gradients more; better when a condition shows in several places.",
+  "method.gradcam++":
+    "weighs strong gradients more; better when a condition shows in several places.",
   "method.hirescam": "keeps each place's own gradient; true to what the model computed.",
   "method.xgradcam": "like Grad-CAM, with gradients scaled by the features.",
   "method.layercam": "only gradients that speak for the condition; finer in early layers.",
@@ -161,33 +165,40 @@ export const english = {
   "trouble.offline": "You are offline",
   "trouble.offline.do": "Connect to the network. The photo stays here; then try again.",
   "trouble.unreachable": "The server does not answer",
-  "trouble.unreachable.do": "Check that it is running and that you are on the right network, then try again.",
+  "trouble.unreachable.do":
+    "Check that it is running and that you are on the right network, then try again.",
   "trouble.large": "The file is too big",
-  "trouble.large.do": "This server takes up to {mb} MB. Crop the photo, or take it at a lower resolution.",
+  "trouble.large.do":
+    "This server takes up to {mb} MB. Crop the photo, or take it at a lower resolution.",
   "trouble.pixels": "The photo has too many pixels",
-  "trouble.pixels.do": "This server reads up to {mp} megapixels. Crop the photo, or take it at a lower resolution.",
+  "trouble.pixels.do":
+    "This server reads up to {mp} megapixels. Crop the photo, or take it at a lower resolution.",
   "trouble.needs": "The photo needs more memory than this server may ever use",
   "trouble.needs.do": "Save it as an ordinary (not progressive) JPEG, or make it smaller.",
   "trouble.type": "This is not a photo the server can read",
   "trouble.type.do": "Use a JPEG, PNG or WebP file. An iPhone's HEIC photo can be shared as JPEG.",
   "trouble.broken": "The file could not be read",
-  "trouble.broken.do": "It may be damaged or cut short. Take the photo again, or choose another one.",
+  "trouble.broken.do":
+    "It may be damaged or cut short. Take the photo again, or choose another one.",
   "trouble.empty": "The file is empty",
   "trouble.empty.do": "Choose another photo.",
   "trouble.busy": "The server is busy",
   "trouble.busy.do": "All places are taken. Your photo stays here and is sent again by itself.",
   "trouble.memory": "Not enough free memory just now",
-  "trouble.memory.do": "The server would rather wait than fail. Your photo stays here and is sent again by itself.",
+  "trouble.memory.do":
+    "The server would rather wait than fail. Your photo stays here and is sent again by itself.",
   "trouble.loading": "The model is still loading",
   "trouble.loading.do": "This takes a few seconds, only once.",
   "trouble.late": "It took too long",
-  "trouble.late.do": "The server gave up on this request because others came first. Try again in a moment.",
+  "trouble.late.do":
+    "The server gave up on this request because others came first. Try again in a moment.",
   "trouble.slow": "The upload was too slow",
   "trouble.slow.do": "Move to a better network, or use a smaller photo.",
   "trouble.often": "Too many requests",
   "trouble.often.do": "Wait a little, then try again.",
   "trouble.refused": "The photo is unlike anything the model knows",
-  "trouble.refused.do": "Take it closer, in focus and in even light, with skin filling the picture.",
+  "trouble.refused.do":
+    "Take it closer, in focus and in even light, with skin filling the picture.",
   "trouble.access": "You are not signed in",
   "trouble.access.do": "Sign in with an access token, then send the photo again.",
   "trouble.gone": "This result is no longer here",
@@ -195,14 +206,16 @@ export const english = {
   "trouble.unfit": "The model does not fit in this server's memory",
   "trouble.unfit.do": "Tell whoever runs it: it needs a higher memory limit or a smaller model.",
   "trouble.model": "The model cannot be loaded",
-  "trouble.model.do": "Tell whoever runs this server: the model's file is damaged, or of a kind it does not read.",
+  "trouble.model.do":
+    "Tell whoever runs this server: the model's file is damaged, or of a kind it does not read.",
   "trouble.choice": "No heatmap for this choice",
   "trouble.choice.do": "Choose another layer or method. The last heatmap stays.",
   "trouble.other": "Something went wrong",
   "trouble.other.do": "Try again. If it happens again, tell whoever runs this server.",
 
   "system.title": "System",
-  "system.lead": "What this server uses, against what it may use. Figures come from the server itself.",
+  "system.lead":
+    "What this server uses, against what it may use. Figures come from the server itself.",
   "system.memory": "Memory",
   "system.limit": "limit",
   "system.of": "{used} of {limit}",

@@ -1,6 +1,6 @@
 // Mọi câu chữ của trang bằng tiếng Việt: the same keys as texts-en.js.
 export const vietnamese = {
-  "skip": "Đến nội dung chính",
+  skip: "Đến nội dung chính",
   "nav.start": "Xem ảnh",
   "nav.history": "Lịch sử",
   "nav.system": "Hệ thống",
@@ -37,9 +37,11 @@ export const vietnamese = {
   "camera.flip": "Đổi máy ảnh",
   "camera.close": "Đóng",
   "camera.starting": "Đang mở máy ảnh…",
-  "camera.denied": "Không được phép dùng máy ảnh. Hãy cho phép trong cài đặt trình duyệt, hoặc chọn tệp.",
+  "camera.denied":
+    "Không được phép dùng máy ảnh. Hãy cho phép trong cài đặt trình duyệt, hoặc chọn tệp.",
   "camera.missing": "Không tìm thấy máy ảnh. Hãy chọn tệp.",
-  "camera.busy": "Máy ảnh đang được chương trình khác dùng. Hãy đóng chương trình đó, hoặc chọn tệp.",
+  "camera.busy":
+    "Máy ảnh đang được chương trình khác dùng. Hãy đóng chương trình đó, hoặc chọn tệp.",
 
   "step.upload": "Đang gửi ảnh",
   "step.wait": "Đang chờ đến lượt",
@@ -58,7 +60,8 @@ export const vietnamese = {
   "limits.use": "Chỉ dùng cho nghiên cứu và trình diễn; không phải thiết bị y tế; phi thương mại.",
   "limits.accuracy":
     "Trên tập ảnh duy nhất được gán nhãn cẩn thận, mô hình đúng 71 trên 100 ảnh. Con số 84 trên 100 tính trên mọi nguồn là quá đẹp: ở đó nguồn ảnh và bệnh gắn liền với nhau.",
-  "limits.phone": "Với 13 ảnh điện thoại chụp dày sừng tiết bã từ nguồn khác, câu trả lời đầu tiên đúng 8 lần.",
+  "limits.phone":
+    "Với 13 ảnh điện thoại chụp dày sừng tiết bã từ nguồn khác, câu trả lời đầu tiên đúng 8 lần.",
   "limits.classes":
     "“Da khỏe mạnh” chỉ học từ 85 ảnh; “mụn cóc” phần lớn là u mềm lây, herpes và zona.",
   "limits.skin": "Màu da không được ghi lại; da sáng chiếm đa số; tính công bằng chưa được đo.",
@@ -160,15 +163,19 @@ export const vietnamese = {
   "trouble.offline": "Bạn đang ngoại tuyến",
   "trouble.offline.do": "Hãy kết nối mạng. Ảnh vẫn còn ở đây; sau đó thử lại.",
   "trouble.unreachable": "Máy chủ không trả lời",
-  "trouble.unreachable.do": "Hãy kiểm tra máy chủ có đang chạy và bạn đang ở đúng mạng, rồi thử lại.",
+  "trouble.unreachable.do":
+    "Hãy kiểm tra máy chủ có đang chạy và bạn đang ở đúng mạng, rồi thử lại.",
   "trouble.large": "Tệp quá lớn",
-  "trouble.large.do": "Máy chủ này nhận tối đa {mb} MB. Hãy cắt bớt ảnh hoặc chụp ở độ phân giải thấp hơn.",
+  "trouble.large.do":
+    "Máy chủ này nhận tối đa {mb} MB. Hãy cắt bớt ảnh hoặc chụp ở độ phân giải thấp hơn.",
   "trouble.pixels": "Ảnh có quá nhiều điểm ảnh",
-  "trouble.pixels.do": "Máy chủ này đọc tối đa {mp} megapixel. Hãy cắt bớt ảnh hoặc chụp ở độ phân giải thấp hơn.",
+  "trouble.pixels.do":
+    "Máy chủ này đọc tối đa {mp} megapixel. Hãy cắt bớt ảnh hoặc chụp ở độ phân giải thấp hơn.",
   "trouble.needs": "Ảnh cần nhiều bộ nhớ hơn mức máy chủ được dùng",
   "trouble.needs.do": "Hãy lưu thành JPEG thường (không phải progressive), hoặc thu nhỏ ảnh.",
   "trouble.type": "Máy chủ không đọc được loại tệp này",
-  "trouble.type.do": "Hãy dùng tệp JPEG, PNG hoặc WebP. Ảnh HEIC của iPhone có thể chia sẻ dưới dạng JPEG.",
+  "trouble.type.do":
+    "Hãy dùng tệp JPEG, PNG hoặc WebP. Ảnh HEIC của iPhone có thể chia sẻ dưới dạng JPEG.",
   "trouble.broken": "Không đọc được tệp",
   "trouble.broken.do": "Tệp có thể bị hỏng hoặc thiếu. Hãy chụp lại, hoặc chọn ảnh khác.",
   "trouble.empty": "Tệp rỗng",
@@ -192,16 +199,19 @@ export const vietnamese = {
   "trouble.gone": "Kết quả này không còn ở đây",
   "trouble.gone.do": "Kết quả chỉ được giữ trong thời gian ngắn. Hãy gửi lại ảnh.",
   "trouble.unfit": "Mô hình không vừa bộ nhớ của máy chủ này",
-  "trouble.unfit.do": "Hãy báo cho người vận hành: cần giới hạn bộ nhớ cao hơn hoặc mô hình nhỏ hơn.",
+  "trouble.unfit.do":
+    "Hãy báo cho người vận hành: cần giới hạn bộ nhớ cao hơn hoặc mô hình nhỏ hơn.",
   "trouble.model": "Không nạp được mô hình",
-  "trouble.model.do": "Hãy báo cho người vận hành: tệp mô hình bị hỏng hoặc thuộc loại không đọc được.",
+  "trouble.model.do":
+    "Hãy báo cho người vận hành: tệp mô hình bị hỏng hoặc thuộc loại không đọc được.",
   "trouble.choice": "Không có bản đồ nhiệt cho lựa chọn này",
   "trouble.choice.do": "Hãy chọn tầng hoặc phương pháp khác. Bản đồ trước vẫn giữ nguyên.",
   "trouble.other": "Đã có lỗi",
   "trouble.other.do": "Hãy thử lại. Nếu vẫn lỗi, hãy báo cho người vận hành máy chủ.",
 
   "system.title": "Hệ thống",
-  "system.lead": "Máy chủ này đang dùng bao nhiêu so với mức được phép. Số liệu do chính máy chủ đưa ra.",
+  "system.lead":
+    "Máy chủ này đang dùng bao nhiêu so với mức được phép. Số liệu do chính máy chủ đưa ra.",
   "system.memory": "Bộ nhớ",
   "system.limit": "giới hạn",
   "system.of": "{used} trên {limit}",

@@ -5,12 +5,28 @@ import { limits } from "./limits.js";
 import { onLanguage, t } from "./language.js";
 
 const BY_STATUS = {
-  0: "unreachable", 400: "broken", 401: "access", 403: "access", 404: "gone", 408: "slow", 410: "gone",
-  413: "large", 415: "type", 422: "refused", 429: "often", 503: "busy", 504: "late", 507: "unfit",
+  0: "unreachable",
+  400: "broken",
+  401: "access",
+  403: "access",
+  404: "gone",
+  408: "slow",
+  410: "gone",
+  413: "large",
+  415: "type",
+  422: "refused",
+  429: "often",
+  503: "busy",
+  504: "late",
+  507: "unfit",
 };
 const BY_CODE = {
-  pixels: "pixels", too_many_pixels: "pixels", over_limit: "needs", memory_limit: "memory",
-  loading: "loading", refused: "refused",
+  pixels: "pixels",
+  too_many_pixels: "pixels",
+  over_limit: "needs",
+  memory_limit: "memory",
+  loading: "loading",
+  refused: "refused",
 };
 
 // A 503 with one of these codes is about the model's file, and waiting does not mend it.
@@ -33,12 +49,24 @@ function ofStatus(trouble) {
 }
 
 const WAITS = new Set(["busy", "memory", "loading"]);
-const RETRIES = new Set(["offline", "unreachable", "late", "slow", "often", "other", "unfit", "model"]);
+const RETRIES = new Set([
+  "offline",
+  "unreachable",
+  "late",
+  "slow",
+  "often",
+  "other",
+  "unfit",
+  "model",
+]);
 
 // {kind, title, todo, detail, wait: seconds until an automatic retry or null, retry: bool}
 // `again`: the server has read this photo before.
 export function words(error, again = false) {
-  const trouble = error instanceof Trouble ? error : new Trouble("status", { code: "page", message: String(error) });
+  const trouble =
+    error instanceof Trouble
+      ? error
+      : new Trouble("status", { code: "page", message: String(error) });
   const kind = kindOf(trouble, again);
   const values = { mb: limits.uploadMb, mp: limits.pixelsMp };
   const waits = WAITS.has(kind);
@@ -46,19 +74,34 @@ export function words(error, again = false) {
     kind,
     title: t(`trouble.${kind}`),
     todo: t(`trouble.${kind}.do`, values),
-    detail: trouble.kind === "status" ? [trouble.status || "", trouble.message].filter(Boolean).join(": ") : "",
+    detail:
+      trouble.kind === "status"
+        ? [trouble.status || "", trouble.message].filter(Boolean).join(": ")
+        : "",
     wait: waits ? (trouble.retryAfter ?? 5) : null,
     retry: waits || RETRIES.has(kind),
   };
 }
 
-// A note about `error`. `again` is called by the retry button, and by itself after `seconds`
-// where the server said that waiting helps (`automatic`). `known`: the photo was read before. Returns the element; stop() ends the count.
+// A note about `error`. `again` is called by the retry button, and by itself after a countdown where
+// waiting helps (`automatic`). `known`: the photo was read before. stop() on the element ends the count.
 export function troubleNote(error, { again, automatic = false, known = false } = {}) {
   const said = words(error, known);
   const buttons = h("div", { class: "row" });
-  const element = note(said.wait === null ? "wrong" : "careful", "careful", said.title, h("p", {}, said.todo), buttons,
-    said.detail && h("details", { class: "small" }, h("summary", {}, t("trouble.detail")), h("p", {}, said.detail)));
+  const element = note(
+    said.wait === null ? "wrong" : "careful",
+    "careful",
+    said.title,
+    h("p", {}, said.todo),
+    buttons,
+    said.detail &&
+      h(
+        "details",
+        { class: "small" },
+        h("summary", {}, t("trouble.detail")),
+        h("p", {}, said.detail),
+      ),
+  );
   element.setAttribute("role", "alert");
   let timer = 0;
   element.stop = () => clearInterval(timer);
@@ -67,11 +110,23 @@ export function troubleNote(error, { again, automatic = false, known = false } =
     again();
   };
   if (said.kind === "access")
-    buttons.append(h("a", { class: "button", href: `/login?next=${encodeURIComponent(location.pathname)}` }, t("trouble.login")));
+    buttons.append(
+      h(
+        "a",
+        { class: "button", href: `/login?next=${encodeURIComponent(location.pathname)}` },
+        t("trouble.login"),
+      ),
+    );
   if (again && said.retry) {
     const counts = automatic && said.wait !== null;
-    buttons.append(h("button", { class: "button", type: "button", id: "again", onclick: go }, icon("again"),
-      t(counts ? "trouble.now" : "trouble.again")));
+    buttons.append(
+      h(
+        "button",
+        { class: "button", type: "button", id: "again", onclick: go },
+        icon("again"),
+        t(counts ? "trouble.now" : "trouble.again"),
+      ),
+    );
     if (counts) timer = countDown(said.wait, buttons, go);
   }
   return element;
@@ -100,13 +155,27 @@ function countDown(seconds, place, done) {
 export function errorView(place) {
   const { status, code, message, retryAfter } = place.dataset;
   const error = new Trouble("status", {
-    status: Number(status), code, message, retryAfter: Number(retryAfter) || null,
+    status: Number(status),
+    code,
+    message,
+    retryAfter: Number(retryAfter) || null,
   });
   const show = () => {
     const said = words(error);
-    replace(place, h("p", { class: "label figures" }, status), h("h1", {}, said.title), h("p", {}, said.todo),
-      said.detail && h("details", { class: "small muted" }, h("summary", {}, t("trouble.detail")), h("p", {}, said.detail)),
-      h("p", { class: "row" }, h("a", { class: "button main", href: "/" }, t("trouble.start"))));
+    replace(
+      place,
+      h("p", { class: "label figures" }, status),
+      h("h1", {}, said.title),
+      h("p", {}, said.todo),
+      said.detail &&
+        h(
+          "details",
+          { class: "small muted" },
+          h("summary", {}, t("trouble.detail")),
+          h("p", {}, said.detail),
+        ),
+      h("p", { class: "row" }, h("a", { class: "button main", href: "/" }, t("trouble.start"))),
+    );
   };
   show();
   onLanguage(show);

@@ -9,8 +9,14 @@ const modules = process.env.DERMLENS_NODE_MODULES;
 const require = createRequire(modules ? join(modules, "x.js") : import.meta.url);
 const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const ARGUMENTS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
 ];
 
@@ -36,10 +42,17 @@ export const openBrowser = () =>
 
 // A page in a context of its own. page.faults() lists what went wrong so far; a refusal by the server
 // that a test provokes is expected there with expectRefusal(status).
-export async function openPage(browser, server, { language = "en", dark = false, width = 1280, scripts = true } = {}) {
+export async function openPage(
+  browser,
+  server,
+  { language = "en", dark = false, width = 1280, scripts = true } = {},
+) {
   const context = await browser.newContext({
-    viewport: { width, height: 800 }, locale: language === "vi" ? "vi-VN" : "en-GB",
-    colorScheme: dark ? "dark" : "light", javaScriptEnabled: scripts, baseURL: server.url,
+    viewport: { width, height: 800 },
+    locale: language === "vi" ? "vi-VN" : "en-GB",
+    colorScheme: dark ? "dark" : "light",
+    javaScriptEnabled: scripts,
+    baseURL: server.url,
     acceptDownloads: true,
   });
   const page = await context.newPage();
@@ -52,7 +65,8 @@ export async function openPage(browser, server, { language = "en", dark = false,
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("request", (request) => {
     const url = request.url();
-    if (!url.startsWith(server.url) && !/^(blob|data):/.test(url)) faults.push(`asked another host: ${url}`);
+    if (!url.startsWith(server.url) && !/^(blob|data):/.test(url))
+      faults.push(`asked another host: ${url}`);
   });
   page.faults = () => faults;
   page.expectRefusal = (status) => expected.push(status ? `status of ${status}` : "net::ERR");
@@ -65,8 +79,15 @@ const axe = () => readFileSync(found("axe-core"), "utf8");
 export async function findings(page) {
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: axe() });
-  const run = "axe.run(document).then((result) => JSON.stringify(result.violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 160)) }))))";
-  const { result } = await session.send("Runtime.evaluate", { expression: run, awaitPromise: true, returnByValue: true });
+  const run =
+    "axe.run(document).then((result) => JSON.stringify(result.violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 160)) }))))";
+  const { result } = await session.send("Runtime.evaluate", {
+    expression: run,
+    awaitPromise: true,
+    returnByValue: true,
+  });
   await session.detach();
-  return JSON.parse(result.value).filter(({ impact }) => impact === "serious" || impact === "critical");
+  return JSON.parse(result.value).filter(
+    ({ impact }) => impact === "serious" || impact === "critical",
+  );
 }

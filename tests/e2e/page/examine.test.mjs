@@ -31,13 +31,17 @@ async function examine(page, picture = skinPng()) {
   await page.goto("/");
   await page.setInputFiles("#file", asFile(picture));
   await page.click("#examine");
-  await page.waitForSelector("#map:not([hidden]), .note h2", { state: "attached", timeout: 60_000 });
+  await page.waitForSelector("#map:not([hidden]), .note h2", {
+    state: "attached",
+    timeout: 60_000,
+  });
   await page.waitForSelector(".bars");
 }
 
 const id = (page) => page.url().match(/\/result\/([0-9a-f]{32})\/$/)?.[1];
 const percentages = (page) => page.locator(".bar .share").allTextContents();
-const sum = (texts) => texts.reduce((total, text) => total + Number.parseFloat(text.replace(",", ".")), 0);
+const sum = (texts) =>
+  texts.reduce((total, text) => total + Number.parseFloat(text.replace(",", ".")), 0);
 
 const drawn = (page) => page.evaluate(() => document.getElementById("map").toDataURL());
 
@@ -49,41 +53,66 @@ for (const language of ["en", "vi"])
       const shares = await percentages(page);
       assert.equal(shares.length, 7);
       assert.ok(Math.abs(sum(shares) - 100) < 0.05, shares.join());
-      for (const share of shares) assert.match(share, language === "vi" ? /^\d+,\d\d\s?%$/ : /^\d+\.\d\d%$/);
+      for (const share of shares)
+        assert.match(share, language === "vi" ? /^\d+,\d\d\s?%$/ : /^\d+\.\d\d%$/);
       assert.ok(id(page));
-      const native = await page.request.get(`/api/v1/results/${id(page)}`).then((response) => response.json());
+      const native = await page.request
+        .get(`/api/v1/results/${id(page)}`)
+        .then((response) => response.json());
       const best = native.predictions[0];
-      assert.equal((await page.textContent("h1")).includes(best.names?.[language] ?? best.class), true);
-      assert.match(await page.textContent("main"), language === "vi" ? /ung thư da khác không nằm trong/ : /Melanoma and other cancers are not among them/);
-      assert.match(await page.textContent("main"), language === "vi" ? /không khoanh vùng bệnh/ : /does not outline disease/);
+      assert.equal(
+        (await page.textContent("h1")).includes(best.names?.[language] ?? best.class),
+        true,
+      );
+      assert.match(
+        await page.textContent("main"),
+        language === "vi"
+          ? /ung thư da khác không nằm trong/
+          : /Melanoma and other cancers are not among them/,
+      );
+      assert.match(
+        await page.textContent("main"),
+        language === "vi" ? /không khoanh vùng bệnh/ : /does not outline disease/,
+      );
       assert.equal(await page.locator(".disclaimers p").count(), 2);
     }));
 
 test("the map on the canvas is the answer's own, coloured as the server colours it", () =>
   withPage({}, async (page) => {
     await examine(page);
-    const overlay = await page.evaluate(async (path) => {
-      const load = async (source) => {
-        const image = new Image();
-        image.src = source;
-        await image.decode();
-        return image;
-      };
-      const [theirs, photo] = [await load(`${path}/overlay.png`), await load(`${path}/photo.jpg`)];
-      const [width, height] = [theirs.naturalWidth, theirs.naturalHeight];
-      const pixels = (draw) => {
-        const context = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
-        draw(context);
-        return context.getImageData(0, 0, width, height).data;
-      };
-      const ours = pixels((context) => {
-        context.drawImage(photo, 0, 0, width, height);
-        context.globalAlpha = 0.4;
-        context.drawImage(document.getElementById("map"), 0, 0, width, height);
-      });
-      const other = pixels((context) => context.drawImage(theirs, 0, 0));
-      return ours.reduce((total, value, i) => total + Math.abs(value - other[i]), 0) / ours.length;
-    }, `/api/v1/results/${id(page)}`);
+    const overlay = await page.evaluate(
+      async (path) => {
+        const load = async (source) => {
+          const image = new Image();
+          image.src = source;
+          await image.decode();
+          return image;
+        };
+        const [theirs, photo] = [
+          await load(`${path}/overlay.png`),
+          await load(`${path}/photo.jpg`),
+        ];
+        const [width, height] = [theirs.naturalWidth, theirs.naturalHeight];
+        const pixels = (draw) => {
+          const context = Object.assign(document.createElement("canvas"), {
+            width,
+            height,
+          }).getContext("2d");
+          draw(context);
+          return context.getImageData(0, 0, width, height).data;
+        };
+        const ours = pixels((context) => {
+          context.drawImage(photo, 0, 0, width, height);
+          context.globalAlpha = 0.4;
+          context.drawImage(document.getElementById("map"), 0, 0, width, height);
+        });
+        const other = pixels((context) => context.drawImage(theirs, 0, 0));
+        return (
+          ours.reduce((total, value, i) => total + Math.abs(value - other[i]), 0) / ours.length
+        );
+      },
+      `/api/v1/results/${id(page)}`,
+    );
     assert.ok(overlay < 3, `mean difference from the server's overlay: ${overlay} of 255`);
   }));
 
@@ -94,7 +123,10 @@ test("tapping a class shows the heatmap for that class", () =>
       const bar = page.locator(".bar").nth(index);
       const name = await bar.locator(".name").textContent();
       await bar.click();
-      await page.waitForFunction((text) => document.querySelector(".caption strong")?.textContent === text, name);
+      await page.waitForFunction(
+        (text) => document.querySelector(".caption strong")?.textContent === text,
+        name,
+      );
       assert.equal(await bar.getAttribute("aria-pressed"), "true");
       assert.equal(await page.locator('.bar[aria-pressed="true"]').count(), 1);
     }
@@ -108,7 +140,9 @@ test("method, layer, colours, opacity and on/off change what is seen", () =>
     await page.selectOption("#colormap", "viridis");
     assert.notEqual(await drawn(page), before);
     for (const method of ["gradcam++", "hirescam", "xgradcam", "layercam", "eigencam"]) {
-      const answered = page.waitForResponse((response) => response.url().includes("/api/v1/explain"));
+      const answered = page.waitForResponse((response) =>
+        response.url().includes("/api/v1/explain"),
+      );
       await page.selectOption("#method", method);
       const answer = await (await answered).json();
       assert.equal(answer.explanations[0].method, method);
@@ -160,7 +194,10 @@ test("a result can be opened again by its address, explained further, and delete
     const bar = page.locator(".bar").nth(1);
     const name = await bar.locator(".name").textContent();
     await bar.click();
-    await page.waitForFunction((text) => document.querySelector(".caption strong")?.textContent === text, name);
+    await page.waitForFunction(
+      (text) => document.querySelector(".caption strong")?.textContent === text,
+      name,
+    );
     await page.click("#do-delete");
     await page.click("#do-deleteNo");
     await page.click("#do-delete");
@@ -196,14 +233,19 @@ test("the camera gives a photo that is answered", () =>
 test("a photo can be dropped and pasted", () =>
   withPage({}, async (page) => {
     const bytes = [...skinPng(64, 48)];
-    const give = (kind) => page.evaluate(({ kind, bytes }) => {
-      const data = new DataTransfer();
-      data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: "image/png" }));
-      const event = kind === "paste"
-        ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true })
-        : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
-      document.body.dispatchEvent(event);
-    }, { kind, bytes });
+    const give = (kind) =>
+      page.evaluate(
+        ({ kind, bytes }) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: "image/png" }));
+          const event =
+            kind === "paste"
+              ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true })
+              : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+          document.body.dispatchEvent(event);
+        },
+        { kind, bytes },
+      );
     for (const kind of ["drop", "paste"]) {
       await page.goto("/");
       await page.waitForSelector(".place");
@@ -215,7 +257,9 @@ test("a photo can be dropped and pasted", () =>
 
 test("where the camera is forbidden, the file input's own camera takes its place", () =>
   withPage({}, async (page) => {
-    await page.addInitScript(() => Object.defineProperty(globalThis, "isSecureContext", { value: false }));
+    await page.addInitScript(() =>
+      Object.defineProperty(globalThis, "isSecureContext", { value: false }),
+    );
     await page.goto("/");
     assert.equal(await page.getAttribute("input#camera", "capture"), "environment");
   }));

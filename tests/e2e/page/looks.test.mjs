@@ -62,13 +62,20 @@ const views = {
 };
 
 for (const [name, open] of Object.entries(views))
-  for (const look of [{ language: "vi", width: 320 }, { language: "en", width: 1280, dark: true }])
+  for (const look of [
+    { language: "vi", width: 320 },
+    { language: "en", width: 1280, dark: true },
+  ])
     test(`${name} is fit for everybody at ${look.width} px, ${look.dark ? "dark" : "light"}, ${look.language}`, async () => {
       const page = await openPage(browser, server, look);
       try {
         await open(page);
         assert.deepEqual(await findings(page), []);
-        assert.equal(await page.evaluate(() => Math.max(0, document.documentElement.scrollWidth - innerWidth)), 0, "scrolls sideways");
+        assert.equal(
+          await page.evaluate(() => Math.max(0, document.documentElement.scrollWidth - innerWidth)),
+          0,
+          "scrolls sideways",
+        );
         assert.deepEqual(page.faults(), []);
       } finally {
         await page.context().close();
@@ -79,7 +86,8 @@ test("everything from adding a photo to deleting its result can be done by keybo
   const page = await openPage(browser, server, {});
   const to = async (selector) => {
     for (let presses = 0; presses < 60; ++presses) {
-      if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+      if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector))
+        return;
       await page.keyboard.press("Tab");
     }
     assert.fail(`Tab never reached ${selector}`);
@@ -93,7 +101,11 @@ test("everything from adding a photo to deleting its result can be done by keybo
   await page.waitForSelector(".bars", { timeout: 60_000 });
   await to('.bar[aria-pressed="false"]');
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-pressed") === "true" && !document.querySelector(".busy"));
+  await page.waitForFunction(
+    () =>
+      document.activeElement?.getAttribute("aria-pressed") === "true" &&
+      !document.querySelector(".busy"),
+  );
   await to("#do-delete");
   await page.keyboard.press("Enter");
   await to("#do-deleteYes");
@@ -106,7 +118,9 @@ test("whoever asked for less motion gets none", async () => {
   const page = await openPage(browser, server, {});
   await page.emulateMedia({ reducedMotion: "reduce" });
   await page.goto("/");
-  const seconds = await page.locator(".place").evaluate((element) => Number.parseFloat(getComputedStyle(element).transitionDuration));
+  const seconds = await page
+    .locator(".place")
+    .evaluate((element) => Number.parseFloat(getComputedStyle(element).transitionDuration));
   assert.ok(seconds < 0.001);
   await page.context().close();
 });

@@ -32,7 +32,11 @@ const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 export function skinPng(width = 320, height = 240) {
   const rows = Buffer.alloc(height * (1 + width * 3));
-  const spots = Array.from({ length: 14 }, (_, i) => [width * (0.55 + 0.13 * Math.cos(i * 2.4)), height * (0.45 + 0.15 * Math.sin(i * 1.7)), width * (0.015 + (i % 4) * 0.008)]);
+  const spots = Array.from({ length: 14 }, (_, i) => [
+    width * (0.55 + 0.13 * Math.cos(i * 2.4)),
+    height * (0.45 + 0.15 * Math.sin(i * 1.7)),
+    width * (0.015 + (i % 4) * 0.008),
+  ]);
   for (let y = 0, at = 0; y < height; ++y) {
     ++at; // filter 0
     for (let x = 0; x < width; ++x) {
@@ -43,11 +47,25 @@ export function skinPng(width = 320, height = 240) {
       at += 3;
     }
   }
-  return Buffer.concat([SIGNATURE, header(width, height), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    SIGNATURE,
+    header(width, height),
+    chunk("IDAT", deflateSync(rows)),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 // A header that promises `width` x `height` pixels, and nothing behind it.
 export const hugePng = (width = 60000, height = 60000) =>
-  Buffer.concat([SIGNATURE, header(width, height), chunk("IDAT", deflateSync(Buffer.alloc(64))), chunk("IEND", Buffer.alloc(0))]);
+  Buffer.concat([
+    SIGNATURE,
+    header(width, height),
+    chunk("IDAT", deflateSync(Buffer.alloc(64))),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 
-export const asFile = (buffer, name = "skin.png", mimeType = "image/png") => ({ name, mimeType, buffer });
+export const asFile = (buffer, name = "skin.png", mimeType = "image/png") => ({
+  name,
+  mimeType,
+  buffer,
+});

@@ -49,7 +49,10 @@ test("without JavaScript the form posts and the result shows everything", async 
         assert.ok(await image.evaluate((element) => element.complete && element.naturalWidth > 0));
       assert.equal(await page.locator("figure img").count(), 2);
       assert.ok((await page.textContent("figcaption")).trim().length > 20);
-      assert.match(await page.textContent("main"), language === "vi" ? /bảy tình trạng/ : /seven conditions/);
+      assert.match(
+        await page.textContent("main"),
+        language === "vi" ? /bảy tình trạng/ : /seven conditions/,
+      );
       const address = page.url();
       await page.locator('form[action$="/delete"] button').click();
       assert.equal((await page.request.get(address)).status(), 404);
@@ -112,9 +115,16 @@ test("the dashboard moves by itself and agrees with /memory/", async () => {
   await withPage(server, {}, async (page) => {
     await page.goto("/system/");
     await page.waitForSelector(".chart polygon");
-    const points = () => page.evaluate(() => document.querySelector(".chart polygon").getAttribute("points").split(" ").length);
+    const points = () =>
+      page.evaluate(
+        () => document.querySelector(".chart polygon").getAttribute("points").split(" ").length,
+      );
     const first = await points();
-    await page.waitForFunction((count) => document.querySelector(".chart polygon").getAttribute("points").split(" ").length > count, first);
+    await page.waitForFunction(
+      (count) =>
+        document.querySelector(".chart polygon").getAttribute("points").split(" ").length > count,
+      first,
+    );
     const report = await page.request.get("/memory/").then((response) => response.json());
     assert.equal(report.limit_mb, 256);
     assert.match(await page.textContent("#view"), /of 256\.0 MB/);
@@ -125,10 +135,16 @@ test("the dashboard moves by itself and agrees with /memory/", async () => {
 
 test("an address that leads nowhere says so, in the reader's language", async () => {
   const server = await serve();
-  for (const [language, words] of [["en", /no longer here/], ["vi", /không còn ở đây/]])
+  for (const [language, words] of [
+    ["en", /no longer here/],
+    ["vi", /không còn ở đây/],
+  ])
     await withPage(server, { language }, async (page) => {
       page.expectRefusal(404);
       await page.goto(`/result/${"0".repeat(32)}/`);
-      await page.waitForFunction((text) => new RegExp(text).test(document.querySelector("main").textContent), words.source);
+      await page.waitForFunction(
+        (text) => new RegExp(text).test(document.querySelector("main").textContent),
+        words.source,
+      );
     });
 });

@@ -13,7 +13,12 @@ if (lacking) {
   process.exit(77);
 }
 const wanted = process.argv[2] ?? "";
-const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && name.includes(wanted));
-const run = spawnSync(process.execPath, ["--test", "--test-concurrency=1", ...files.map((name) => join(here, name))],
-  { stdio: "inherit" });
+const files = readdirSync(here).filter(
+  (name) => name.endsWith(".test.mjs") && name.includes(wanted),
+);
+const run = spawnSync(
+  process.execPath,
+  ["--test", "--test-concurrency=1", ...files.map((name) => join(here, name))],
+  { stdio: "inherit" },
+);
 process.exit(run.status ?? 1);

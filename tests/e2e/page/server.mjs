@@ -19,7 +19,7 @@ async function freePort() {
 }
 
 async function answers(url, child) {
-  for (const end = Date.now() + START_MS; Date.now() < end; ) {
+  for (const end = Date.now() + START_MS; Date.now() < end;) {
     if (child.exitCode !== null) return false;
     const response = await fetch(`${url}/health/`).catch(() => null);
     if (response?.ok) return true;
@@ -34,8 +34,18 @@ export async function startServer(...options) {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "dermlens-page-"));
   const cache = process.env.DERMLENS_CACHE_DIR ?? folder;
-  const child = spawn(binary, ["serve", "--port", String(port), "--cache-dir", cache, ...options.map((option) => option.replace("{folder}", folder))],
-    { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(
+    binary,
+    [
+      "serve",
+      "--port",
+      String(port),
+      "--cache-dir",
+      cache,
+      ...options.map((option) => option.replace("{folder}", folder)),
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
   let log = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (log += data));
   const url = `http://127.0.0.1:${port}`;
@@ -60,7 +70,10 @@ export function keepBusy(url, photo, clients) {
     while (going) {
       const form = new FormData();
       form.append("image", new Blob([photo], { type: "image/png" }), "busy.png");
-      const response = await fetch(`${url}/api/v1/explain?output=map&keep=0`, { method: "POST", body: form }).catch(() => null);
+      const response = await fetch(`${url}/api/v1/explain?output=map&keep=0`, {
+        method: "POST",
+        body: form,
+      }).catch(() => null);
       await response?.arrayBuffer();
       if (response?.status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -45,8 +45,18 @@ const said = async (page, words) => {
 test("what the server cannot read is said for what it is", async () => {
   const server = await serve("--max-upload", "1M");
   const cases = [
-    ["no picture", asFile(Buffer.from("this is text"), "text.jpg", "image/jpeg"), 415, /not a photo the server can read[^]*JPEG, PNG or WebP/],
-    ["a torn picture", asFile(skinPng().subarray(0, 400)), 400, /could not be read[^]*damaged or cut short/],
+    [
+      "no picture",
+      asFile(Buffer.from("this is text"), "text.jpg", "image/jpeg"),
+      415,
+      /not a photo the server can read[^]*JPEG, PNG or WebP/,
+    ],
+    [
+      "a torn picture",
+      asFile(skinPng().subarray(0, 400)),
+      400,
+      /could not be read[^]*damaged or cut short/,
+    ],
     ["too many pixels", asFile(hugePng()), 413, /too many pixels[^]*megapixels/],
   ];
   for (const [, file, status, words] of cases)
@@ -106,7 +116,11 @@ test("a busy server is waited for: the place in the queue, then the answer", asy
     await withPage(server, {}, async (page) => {
       await send(page, asFile(skinPng(1600, 1200)));
       await page.waitForSelector(".steps", { timeout: 10_000 });
-      await page.waitForFunction(() => /place \d/.test(document.querySelector(".steps")?.textContent ?? ""), null, { timeout: 30_000, polling: 50 });
+      await page.waitForFunction(
+        () => /place \d/.test(document.querySelector(".steps")?.textContent ?? ""),
+        null,
+        { timeout: 30_000, polling: 50 },
+      );
       await rest();
       await page.waitForSelector(".bars", { timeout: 60_000 });
     });
