@@ -87,16 +87,22 @@ Result<void> import_batch_normalization(NodeImport& node) {
   return finish_batch_norm(node, x, parameters, epsilon);
 }
 
-// (x - mean) / sqrt(variance + epsilon) over `axes`.
-Result<ValueId> standardise(NodeImport& node, ValueId x, const std::vector<std::size_t>& axes,
-                            float epsilon) {
-  TRY(const ValueId mean, node.emit(Reduce{ReduceFn::mean, axes, true}, {x}));
-  TRY(const ValueId centred, node.emit(Binary{BinaryFn::sub, {}}, {x, mean}));
+struct Standard {
+  ValueId mean, deviation, value;
+};
+
+// (x - mean) / deviation over `axes`, where deviation is sqrt(variance + epsilon).
+Result<Standard> standardise(NodeImport& node, ValueId x, const std::vector<std::size_t>& axes,
+                             float epsilon) {
+  Standard result{};
+  TRY(result.mean, node.emit(Reduce{ReduceFn::mean, axes, true}, {x}));
+  TRY(const ValueId centred, node.emit(Binary{BinaryFn::sub, {}}, {x, result.mean}));
   TRY(const ValueId square, node.emit(Binary{BinaryFn::mul, {}}, {centred, centred}));
   TRY(const ValueId variance, node.emit(Reduce{ReduceFn::mean, axes, true}, {square}));
   TRY(const ValueId safe, node.emit(Unary{UnaryFn::linear, 1, epsilon}, {variance}));
-  TRY(const ValueId deviation, node.emit(Unary{UnaryFn::sqrt}, {safe}));
-  return node.emit(Binary{BinaryFn::div, {}}, {centred, deviation});
+  TRY(result.deviation, node.emit(Unary{UnaryFn::sqrt}, {safe}));
+  TRY(result.value, node.emit(Binary{BinaryFn::div, {}}, {centred, result.deviation}));
+  return result;
 }
 
 Result<void> import_layer_normalization(NodeImport& node) {
@@ -107,14 +113,17 @@ Result<void> import_layer_normalization(NodeImport& node) {
   TRY(const float epsilon, node.number("epsilon", 1e-5f));
   TRY(const std::int64_t given, node.integer("axis", -1));
   node.ignore("stash_type");  // the precision of the sums; ours is float always
-  TRY_VOID(node.leave_out(1, "the mean or deviation output"));
   const std::size_t rank = node.shape(x).size();
   TRY(const std::size_t first, graph::resolve_axis(given, rank));
   std::vector<std::size_t> axes(rank - first);
   std::iota(axes.begin(), axes.end(), first);
-  TRY(const ValueId standard, standardise(node, x, axes, epsilon));
-  if (bias == graph::kNoValue) return node.finish(Binary{BinaryFn::mul, {}}, {standard, scale});
-  TRY(const ValueId scaled, node.emit(Binary{BinaryFn::mul, {}}, {standard, scale}));
+  TRY(const Standard standard, standardise(node, x, axes, epsilon));
+  if (node.has_output(1)) TRY_VOID(node.alias(standard.mean, 1));
+  if (node.has_output(2))
+    TRY_VOID(node.finish(Unary{UnaryFn::reciprocal}, {standard.deviation}, 2));
+  if (bias == graph::kNoValue)
+    return node.finish(Binary{BinaryFn::mul, {}}, {standard.value, scale});
+  TRY(const ValueId scaled, node.emit(Binary{BinaryFn::mul, {}}, {standard.value, scale}));
   return node.finish(Binary{BinaryFn::add, {}}, {scaled, bias});
 }
 
@@ -128,8 +137,8 @@ Result<void> import_instance_normalization(NodeImport& node) {
   TRY(bias, per_channel(node, bias, x));
   std::vector<std::size_t> axes(node.shape(x).size() - 2);
   std::iota(axes.begin(), axes.end(), std::size_t{2});
-  TRY(const ValueId standard, standardise(node, x, axes, epsilon));
-  TRY(const ValueId scaled, node.emit(Binary{BinaryFn::mul, {}}, {standard, scale}));
+  TRY(const Standard standard, standardise(node, x, axes, epsilon));
+  TRY(const ValueId scaled, node.emit(Binary{BinaryFn::mul, {}}, {standard.value, scale}));
   return node.finish(Binary{BinaryFn::add, {}}, {scaled, bias});
 }
 

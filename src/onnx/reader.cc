@@ -21,7 +21,7 @@ Result<std::int64_t> default_opset(const ModelView& model) {
   std::optional<std::int64_t> version;
   for (const OpsetView& opset : model.opsets)
     if (is_default_domain(opset.domain)) version = opset.version;
-  if (!version) return fail(Errc::malformed, "model names no opset of the default domain");
+  if (!version) return fail(Errc::unsupported, "a model without an opset of the default domain");
   if (*version < kMinOpset || *version > kMaxOpset)
     return fail(Errc::unsupported, "opset ", *version, " (", kMinOpset, " to ", kMaxOpset,
                 " are supported)");
@@ -48,7 +48,8 @@ class Importer {
  private:
   Result<void> initializer(ByteView message);
   Result<void> add_input(const ValueInfoView& input);
-  Result<void> bind_input(const ValueInfoView& input, const std::vector<std::int64_t>& values);
+  Result<bool> bind_input(const ValueInfoView& input);
+  Result<Shape> bound_shape(const ValueInfoView& input, std::size_t values) const;
   Result<Shape> input_shape(const ValueInfoView& input) const;
   Result<void> check_options(const GraphView& graph) const;
   Result<void> add_node(ByteView message);
@@ -101,24 +102,46 @@ Result<Shape> Importer::input_shape(const ValueInfoView& input) const {
   return shape;
 }
 
-Result<void> Importer::bind_input(const ValueInfoView& input,
-                                  const std::vector<std::int64_t>& values) {
-  TRY(const DType type, stored_type(input.data_type));
-  if (graph::is_float(type))
-    return fail(Errc::usage, "input '", input.name, "' is not of integers and cannot be bound");
+// A dimension without a number is that of the values, in a vector; elsewhere it must have one.
+Result<Shape> Importer::bound_shape(const ValueInfoView& input, std::size_t values) const {
   Shape shape = input.dims;
-  if (!input.has_shape || (shape.size() == 1 && shape[0] < 0)) shape = {std::ssize(values)};
+  const auto length = static_cast<std::int64_t>(values);
+  if (!input.has_shape || (shape.size() == 1 && shape[0] < 0)) shape = {length};
   TRY(const Bytes elements, graph::count(shape));
-  if (elements != values.size())
-    return fail(Errc::usage, "input '", input.name, "' takes another number of values (",
-                values.size(), ", ", graph::to_string(shape), ")");
-  TRY(const ValueId value, scope_.add_constant(input.name, own_integers(type, shape, values)));
-  return scope_.define(input.name, value);
+  if (elements != values)
+    return fail(Errc::usage, "input '", input.name, "' takes another number of values (", values,
+                ", ", graph::to_string(shape), ")");
+  return shape;
+}
+
+// Whether the options gave the input a value.
+Result<bool> Importer::bind_input(const ValueInfoView& input) {
+  const std::string name(input.name);
+  const auto integers = options_.bound_inputs.find(name);
+  const auto numbers = options_.bound_numbers.find(name);
+  const bool has_integers = integers != options_.bound_inputs.end();
+  if (!has_integers && numbers == options_.bound_numbers.end()) return false;
+  TRY(const DType type, stored_type(input.data_type));
+  if (graph::is_float(type) == has_integers)
+    return fail(Errc::usage, "input '", input.name, "' is of ", graph::to_string(type),
+                has_integers ? ", not of integers" : ", not of a floating type");
+  TypedConstant constant;
+  if (has_integers) {
+    TRY(Shape shape, bound_shape(input, integers->second.size()));
+    TRY_VOID(check_integers(type, integers->second));
+    constant = own_integers(type, std::move(shape), integers->second);
+  } else {
+    TRY(Shape shape, bound_shape(input, numbers->second.size()));
+    constant = own_floats(std::move(shape), numbers->second);
+  }
+  TRY(const ValueId value, scope_.add_constant(input.name, std::move(constant)));
+  TRY_VOID(scope_.define(input.name, value));
+  return true;
 }
 
 Result<void> Importer::add_input(const ValueInfoView& input) {
-  const auto bound = options_.bound_inputs.find(std::string(input.name));
-  if (bound != options_.bound_inputs.end()) return bind_input(input, bound->second);
+  TRY(const bool bound, bind_input(input));
+  if (bound) return {};
   // Up to IR 3 initializers were inputs too, as defaults that may be overridden; we never do.
   if (scope_.contains(input.name)) return {};
   auto type = stored_type(input.data_type);
@@ -136,6 +159,8 @@ Result<void> Importer::check_options(const GraphView& graph) const {
   for (const auto& [name, shape] : options_.input_shapes)
     if (!known(name)) return fail(Errc::usage, "the model has no input '", name, "'");
   for (const auto& [name, values] : options_.bound_inputs)
+    if (!known(name)) return fail(Errc::usage, "the model has no input '", name, "'");
+  for (const auto& [name, values] : options_.bound_numbers)
     if (!known(name)) return fail(Errc::usage, "the model has no input '", name, "'");
   return {};
 }

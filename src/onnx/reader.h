@@ -40,6 +40,8 @@ struct ReadOptions {
   // Values for inputs that decide shapes (axes, pads, a new shape), by the input's name; such an
   // input is then a constant and no longer an input of the graph.
   std::map<std::string, std::vector<std::int64_t>> bound_inputs;
+  // The same for inputs of a floating type (the value to pad with, the bounds of Clip).
+  std::map<std::string, std::vector<float>> bound_numbers;
 };
 
 // Fails with malformed (also: truncated), unsupported (names node, operator and opset), too_large,

@@ -111,6 +111,15 @@ TypedConstant own_bytes(DType stored_as, graph::Shape shape, std::vector<std::by
   return result;
 }
 
+Result<void> check_integers(DType type, std::span<const std::int64_t> values) {
+  const auto [low, high] = range_of(type);
+  for (const std::int64_t value : values)
+    if (value < low || value > high)
+      return fail(Errc::malformed, "element out of the range of ", to_string(type), " (", value,
+                  ")");
+  return {};
+}
+
 TypedConstant own_integers(DType type, graph::Shape shape, std::span<const std::int64_t> values) {
   return own_bytes(type, std::move(shape), pack_integers(type, values));
 }
@@ -149,11 +158,7 @@ Result<TypedConstant> TensorReader::read_typed(const TensorView& tensor, graph::
     return result;
   }
   TRY(const auto values, typed_integers(tensor, stored.elements()));
-  const auto [low, high] = range_of(stored.dtype);
-  for (const std::int64_t value : values)
-    if (value < low || value > high)
-      return fail(Errc::malformed, "element out of the range of ", to_string(stored.dtype), " (",
-                  value, ")");
+  TRY_VOID(check_integers(stored.dtype, values));
   return own_integers(stored.dtype, std::move(stored.shape), values);
 }
 

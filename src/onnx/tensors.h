@@ -31,6 +31,8 @@ TypedConstant own_bytes(graph::DType stored_as, graph::Shape shape, std::vector<
 // Elements of any integer type or boolean, each known to fit.
 TypedConstant own_integers(graph::DType type, graph::Shape shape,
                            std::span<const std::int64_t> values);
+// Fails with malformed where an element does not fit the type.
+Result<void> check_integers(graph::DType type, std::span<const std::int64_t> values);
 TypedConstant own_floats(graph::Shape shape, std::span<const float> values);
 
 class TensorReader {
