@@ -178,8 +178,13 @@ Result<Gradients> rule(const Gather& op, const Site& site) {
     return site.no_derivative("its data: the indices are no constant");
   const Shape shape = site.input_shape(0);
   std::vector<std::int64_t> indices = to_integers(emit.graph().value(site.input(1)));
-  for (std::int64_t& index : indices)
-    if (index < 0) index += shape[op.axis];
+  const std::int64_t size = shape[op.axis];
+  for (std::int64_t& index : indices) {
+    if (index < -size || index >= size)
+      return fail(Errc::malformed, "index of Gather out of range (", index, ", ", size, ", '",
+                  emit.graph().value(site.output()).name, "')");
+    if (index < 0) index += size;
+  }
   const auto runs = runs_of(indices);
   if (!runs) return site.no_derivative("its data: the indices fall into more than 64 even runs");
 

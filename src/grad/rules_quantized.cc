@@ -94,8 +94,11 @@ Result<Gradients> rule(const Quantize& op, const Site& site) {
   const ValueId offset = site.input_count() > 2 ? site.input(2) : kNoValue;
   if (!is_known(graph, site.input(1)) || !is_known(graph, offset))
     return site.no_derivative("its input: scale or zero point is no constant");
-  const std::vector<float> scale = to_floats(graph.value(site.input(1)));
-  const std::vector<std::int64_t> zero_point = zero_points(graph, offset, scale.size());
+  std::vector<float> scale = to_floats(graph.value(site.input(1)));
+  std::vector<std::int64_t> zero_point = zero_points(graph, offset, scale.size());
+  // Either may be one number for all of the axis.
+  if (scale.size() < zero_point.size()) scale.resize(zero_point.size(), scale[0]);
+  if (zero_point.size() < scale.size()) zero_point.resize(scale.size(), zero_point[0]);
   const Range range = range_of(op.to);
   if (scale.size() == 1) {
     TRY(const ValueId dx, masked_by_one_scale(site, range, scale[0], zero_point[0]));

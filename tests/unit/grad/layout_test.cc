@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <numeric>
 
 #include "unit/grad/gradient_check.h"
@@ -174,6 +175,16 @@ TEST(GatherGradient, OfManyRunsOrComputedIndicesIsRefusedByName) {
   EXPECT_EQ(check.backward_error(check.add(Gather{0}, {x, computed}, "lookup"), {x}),
             "unsupported: no derivative of Gather 'lookup' with respect to its data: the indices "
             "are no constant");
+}
+
+TEST(GatherGradient, RefusesIndicesOutsideTheData) {
+  for (const std::int64_t index : {std::int64_t{5}, std::int64_t{-6}, INT64_MAX, INT64_MIN}) {
+    GradientCheck check;
+    const ValueId x = check.input({5});
+    const ValueId y =
+        check.add(Gather{0}, {x, check.indices({3}, {0, index, INT64_MAX})}, "outside");
+    EXPECT_EQ(check.backward_error(y, {x}).substr(0, 10), "malformed:");
+  }
 }
 
 TEST(GatherGradient, OfALongEvenRunIsOnePlacing) {

@@ -65,6 +65,22 @@ TEST(FakeQuantizeGradient, TakesAScaleForEachChannel) {
   EXPECT_EQ(check.gradients(y, {x}, ones(6))[0], (std::vector<double>{0, 1, 0, 0, 1, 1}));
 }
 
+TEST(FakeQuantizeGradient, TakesOneScaleWithManyZeroPointsAndTheOtherWayRound) {
+  GradientCheck check;
+  const ValueId x = check.input_of({2, 3}, {-1, 0, 256, -1, 0, 256});
+  const ValueId scale = scales(check, {}, {1});
+  const ValueId zero = zero_points(check, DType::u8, {2}, {0, 1});
+  const ValueId q = check.add(Quantize{.axis = 0, .to = DType::u8}, {x, scale, zero});
+  const ValueId y = check.add(Dequantize{.axis = 0}, {q, scale, zero});
+  EXPECT_EQ(check.gradients(y, {x}, ones(6))[0], (std::vector<double>{0, 1, 0, 1, 1, 0}));
+  const ValueId two_scales = scales(check, {2}, {1, 2});
+  const ValueId one_zero = zero_points(check, DType::u8, {}, {0});
+  const ValueId r = check.add(Quantize{.axis = 0, .to = DType::u8}, {x, two_scales, one_zero});
+  const ValueId z = check.add(Dequantize{.axis = 0}, {r, two_scales, one_zero});
+  // -1 / 2 is a tie, rounded to the even 0.
+  EXPECT_EQ(check.gradients(z, {x}, ones(6))[0], (std::vector<double>{0, 1, 0, 1, 1, 1}));
+}
+
 TEST(FakeQuantizeGradient, AddsUpOverSeveralReaders) {
   GradientCheck check;
   const ValueId x = check.input_of({3}, {-1, 2, 300});
