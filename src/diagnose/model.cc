@@ -82,6 +82,9 @@ class LoadedModel final : public Model {
   const Card& card() const override { return network_.card; }
   const std::vector<Layer>& layers() const override { return network_.layers.layers; }
   const plan::Plan& plan() const override { return programs_->first().plan(); }
+  const std::string& pack_path() const override { return programs_->first().pack_path(); }
+  bool pack_built() const override { return programs_->first().pack_built(); }
+  bool damaged() const override { return network_.model.damaged() || programs_->first().damaged(); }
   int sessions() const override { return options_.sessions; }
   int busy_sessions() const override { return busy_; }
 
@@ -302,6 +305,23 @@ Result<std::shared_ptr<Model>> Model::load(const std::string& path, const LoadOp
   auto model = std::make_shared<LoadedModel>(std::move(network), options, ledger);
   TRY_VOID(model->open());
   return std::shared_ptr<Model>(std::move(model));
+}
+
+Result<ModelPlan> plan_model(const std::string& path) {
+  TRY(Network network, read_network(path));
+  ModelPlan plans;
+  TRY(graph::Graph forward, program_graph(network, "", true));
+  TRY(plans.forward, exec::make_plan(std::move(forward)));
+  if (!network.layers.automatic.empty()) {
+    auto graph = program_graph(network, network.layers.automatic, true);
+    if (graph) {
+      TRY(plans.explain, exec::make_plan(std::move(*graph)));
+    } else if (graph.error().code != Errc::unsupported) {
+      return tl::make_unexpected(std::move(graph).error());
+    }
+  }
+  plans.card = std::move(network.card);
+  return plans;
 }
 
 }  // namespace dermlens::diagnose

@@ -45,6 +45,11 @@ class Model {
   virtual const Card& card() const = 0;
   virtual const std::vector<Layer>& layers() const = 0;
   virtual const plan::Plan& plan() const = 0;
+  // The default Program's pack: where it lies (empty: nowhere), and whether load() had to build it.
+  virtual const std::string& pack_path() const = 0;
+  virtual bool pack_built() const = 0;
+  // Whether a mapped file changed under us: answers fail with corrupt until it is loaded anew.
+  virtual bool damaged() const = 0;
   virtual int sessions() const = 0;
   virtual int busy_sessions() const = 0;
 
@@ -67,6 +72,15 @@ class Model {
   virtual std::vector<RawInput> raw_outputs() const = 0;
   virtual Result<std::vector<RawOutput>> infer(std::span<const float> values) = 0;
 };
+
+// What loading would take, computed without loading, compiling or reserving anything.
+struct ModelPlan {
+  Card card;
+  plan::Plan forward;                 // without heatmaps
+  std::optional<plan::Plan> explain;  // with the automatic layer's; empty where none is possible
+};
+// Fails as Model::load does, but for memory.
+Result<ModelPlan> plan_model(const std::string& path);
 
 // The native answer of docs/interfaces.md.
 boost::json::value to_json(const Answer& answer, const Card& card);

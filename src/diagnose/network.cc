@@ -1,31 +1,11 @@
 #include "diagnose/network.h"
 
-#include <sys/stat.h>
-
-#include <filesystem>
-
 #include "diagnose/card.h"
 #include "diagnose/metadata_text.h"
 #include "onnx/outline.h"
 
 namespace dermlens::diagnose {
 namespace {
-
-std::string key_of(const onnx::Model& model) {
-  std::string key;
-  for (const auto& file : model.files) {
-    std::error_code error;
-    const auto path = std::filesystem::canonical(file->path(), error);
-    struct stat status {};
-    const bool known = !error && ::stat(path.c_str(), &status) == 0;
-    key += (error ? file->path() : path.string()) + ":" + std::to_string(file->bytes().size());
-    if (known)
-      key += ":" + std::to_string(status.st_ino) + ":" + std::to_string(status.st_mtim.tv_sec) +
-             "." + std::to_string(status.st_mtim.tv_nsec);
-    key += ";";
-  }
-  return key;
-}
 
 // What the file leaves open of its picture's shape, from the metadata.
 Result<onnx::ReadOptions> options_for(const std::string& path) {
@@ -79,8 +59,7 @@ Result<Network> read_network(const std::string& path) {
   if (const auto value = onnx::find_value(model, preferred)) preferred = graph.value(*value).name;
   TRY(LayerMap layers,
       find_layers(graph, input, scores, card.preprocessing.channels_last, preferred));
-  Network network{std::move(model), std::move(card), std::move(layers), "", "", "", kind};
-  network.key = key_of(network.model);
+  Network network{std::move(model), std::move(card), std::move(layers), "", "", kind};
   network.input = network.model.graph.value(input).name;
   network.scores = network.model.graph.value(scores).name;
   return network;

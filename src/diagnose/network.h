@@ -17,7 +17,6 @@ struct Network {
   onnx::Model model;
   Card card;
   LayerMap layers;
-  std::string key;     // identifies the files' bytes: canonical paths, sizes, modification times
   std::string input;   // the picture's value
   std::string scores;  // what probabilities and gradients start from: logits wherever possible
   ScoreKind kind = ScoreKind::logits;

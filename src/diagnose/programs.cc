@@ -54,6 +54,12 @@ Result<std::size_t> output_named(const exec::Program& program, const std::string
 
 }  // namespace
 
+Result<Graph> program_graph(const Network& network, const std::string& layer, bool keep_outputs) {
+  Graph graph = network.model.graph;
+  TRY_VOID(prepare(graph, network, layer, keep_outputs));
+  return graph;
+}
+
 Lease::~Lease() {
   if (!session_) return;
   const std::lock_guard lock(owner_->mutex);
@@ -72,8 +78,12 @@ Result<std::shared_ptr<LayerProgram>> Programs::load(const std::string& layer,
     loaded->grid = {static_cast<std::size_t>(shape[1]), static_cast<std::size_t>(shape[2]),
                     static_cast<std::size_t>(shape[3])};
   }
-  const exec::ProgramOptions how{options_.placement, options_.threads, options_.cache_dir,
-                                 network_.key + ";layer=" + layer};
+  exec::ProgramOptions how;
+  how.placement = options_.placement;
+  how.threads = options_.threads;
+  how.sessions = is_first ? options_.sessions : 1;
+  how.cache_dir = options_.cache_dir;
+  how.files = network_.model.files;
   TRY(loaded->program, exec::Program::load(std::move(graph), how, ledger_));
   const exec::Program& program = *loaded->program;
   TRY(loaded->input, input_named(program, network_.input));

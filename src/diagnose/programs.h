@@ -17,6 +17,11 @@
 
 namespace dermlens::diagnose {
 
+// The graph of a Program: forward to the scores and, with a layer, back from them to it. With
+// `keep_outputs` the file's own outputs stay outputs.
+Result<graph::Graph> program_graph(const Network& network, const std::string& layer,
+                                   bool keep_outputs);
+
 // A loaded Program and where its ends are. Sessions that are not in use wait in `idle`.
 struct LayerProgram {
   std::shared_ptr<const exec::Program> program;

@@ -1,0 +1,23 @@
+// What `classify` and its stream share: one line of NDJSON for one photo.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <iosfwd>
+
+#include "diagnose/model.h"
+#include "memory/ledger.h"
+
+namespace dermlens::cli {
+
+// {"error":"...","code":"..."}, as the server's error bodies.
+boost::json::object error_object(const Error& error);
+
+// Reads NDJSON lines ({"id":..,"path":..} or {"id":..,"b64":..}) until the end of `in` and writes
+// one line for each to `out`, in order and at once; a bad line gives an error object with the
+// line's number and, where it could be read, its id. The longest line is bounded, and each is
+// reserved (bodies) before it is read. Returns the worst exit code: 0, or that of the first
+// failure.
+int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
+                    const diagnose::Request& request, Ledger& ledger);
+
+}  // namespace dermlens::cli

@@ -1,0 +1,16 @@
+// Every command of the binary; each function is defined in the file of the command's name.
+#pragma once
+
+#include "cli/application.h"
+
+namespace dermlens::cli {
+
+void add_classify(Application& application);
+void add_explain(Application& application);
+void add_run(Application& application);
+void add_grad(Application& application);
+void add_inspect(Application& application);
+void add_plan(Application& application);
+void add_pack(Application& application);
+
+}  // namespace dermlens::cli
