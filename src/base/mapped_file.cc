@@ -18,8 +18,17 @@ namespace dermlens {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-// What Linux maps around a fault in a file (fault_around_bytes).
+// A fault in a file maps a block around it (fault_around_bytes), or the whole of the page cache's
+// folio. Files are walked from their beginning: what a fault has mapped again behind us goes with
+// the next drop, what it has mapped ahead is wanted next.
 constexpr std::size_t kFaultAround = 64 * 1024;
+constexpr std::size_t kFolio = 2 * 1024 * 1024;
+
+// The first byte to drop for a range that begins at `offset`.
+constexpr std::size_t drop_begin(std::size_t offset) {
+  const std::size_t block = offset & ~(kFaultAround - 1);
+  return block > kFolio ? block - kFolio : 0;
+}
 
 // What the handler may look at: plain atomics, no locks. A slot is free while `base` is 0.
 struct Slot {
@@ -153,10 +162,18 @@ void MappedFile::populate(std::size_t offset, std::size_t length) const {
 void MappedFile::drop(std::size_t offset, std::size_t length) const {
   // A damaged mapping keeps its zeros: dropping them would only fault again.
   if (offset > size_ || length > size_ - offset || damaged()) return;
-  // The kernel maps whole blocks around a fault, so whole blocks go.
-  const std::size_t begin = offset & ~(kFaultAround - 1);
+  const std::size_t begin = drop_begin(offset);
   const std::size_t end = std::min(align_up(offset + length, kFaultAround), align_up(size_, kPage));
   ::madvise(const_cast<std::byte*>(base_) + begin, end - begin, MADV_DONTNEED);
+}
+
+bool is_mapped(ByteView bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::lock_guard lock(slots_mutex);
+  return std::ranges::any_of(slots, [address](const Slot& slot) {
+    const std::uintptr_t base = slot.base;
+    return base != 0 && address >= base && address < base + slot.size;
+  });
 }
 
 void drop_pages(ByteView bytes) {
@@ -166,9 +183,10 @@ void drop_pages(ByteView bytes) {
     const std::uintptr_t base = slot.base;
     if (base == 0 || address < base || address + bytes.size() > base + slot.size) continue;
     if (slot.damaged) return;
-    const std::uintptr_t begin = std::max(base, address & ~(kFaultAround - 1));
+    const std::uintptr_t begin = base + drop_begin(address - base);
     const std::uintptr_t end = std::min<std::uintptr_t>(
-        align_up(address + bytes.size(), kFaultAround), base + align_up(slot.size, kPage));
+        base + align_up(address - base + bytes.size(), kFaultAround),
+        base + align_up(slot.size, kPage));
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
     return;
   }

@@ -56,6 +56,9 @@ class MappedFile {
   int slot_;
 };
 
+// Whether `bytes` lie in one of our mappings. Any thread.
+bool is_mapped(ByteView bytes);
+
 // Gives back the pages of `bytes` if they lie in one of our mappings; does nothing to other memory.
 // Any thread.
 void drop_pages(ByteView bytes);

@@ -31,7 +31,7 @@ std::string to_dot(const graph::Graph& graph) {
     for (const graph::ValueId id : node.inputs)
       if (id != graph::kNoValue && !graph.is_constant(id))
         out << "  " << quoted(graph.value(id).name) << " -> " << quoted(value.name)
-            << " [label=" << quoted(to_string(graph.value(id).type.shape)) << "];\n";
+            << " [label=" << quoted(graph::to_string(graph.value(id).type.shape)) << "];\n";
   }
   out << "}\n";
   return std::move(out).str();

@@ -133,6 +133,7 @@ Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
       ledger.reserve(Category::weights, engine.plan.small + (streamed ? 0 : engine.plan.weights)));
   TRY(engine.weights,
       WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
+  for (const auto& file : options.files) file->drop(0, file->bytes().size());
   engine.pack_path = engine.weights.pack().path;
   engine.pack_built = engine.weights.pack().built;
   TRY_VOID(compile(prepared.lowered, engine, ledger));

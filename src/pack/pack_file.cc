@@ -159,8 +159,8 @@ Digest layout_digest(const Source& source) {
     hasher.add_value(value.constant->axis);
     hasher.add_floats(value.constant->scale);
     hasher.add_floats(value.constant->zero_point);
-    // A constant that is no part of a file is its own key.
-    if (source.layout.weight_is_small[i]) hasher.add(value.constant->stored);
+    // What lies in the model's files is covered by their digest.
+    if (!is_mapped(value.constant->stored)) hasher.add(value.constant->stored);
     hasher.add_value(weight.source.data);
     hasher.add_value(weight.target.data);
     hasher.add_value(source.layout.weight_offsets[i]);
