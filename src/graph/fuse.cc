@@ -149,6 +149,7 @@ bool is_post_op(UnaryFn fn) {
     case UnaryFn::sigmoid:
     case UnaryFn::tanh:
     case UnaryFn::silu:
+    case UnaryFn::hard_sigmoid:
     case UnaryFn::hard_swish:
     case UnaryFn::gelu_erf:
     case UnaryFn::gelu_tanh:
@@ -156,12 +157,10 @@ bool is_post_op(UnaryFn fn) {
     case UnaryFn::log:
     case UnaryFn::sqrt:
     case UnaryFn::abs:
+    case UnaryFn::neg:
     case UnaryFn::elu:
     case UnaryFn::leaky_relu:
-    case UnaryFn::softplus:
     case UnaryFn::linear:
-    case UnaryFn::power:
-    case UnaryFn::round:
       return true;
     default:
       return false;

@@ -39,8 +39,8 @@ Result<void> remove_identities(Graph& graph);
 Result<void> fuse_post_ops(Graph& graph);
 Result<void> remove_dead(Graph& graph);
 
-// Whether fuse_post_ops may put this function behind another operator: those that oneDNN has as an
-// eltwise post-op.
+// Whether fuse_post_ops may put this function behind another operator: those that `kernels` can say
+// in oneDNN's eltwise post-ops.
 bool is_post_op(UnaryFn fn);
 
 }  // namespace dermlens::graph
