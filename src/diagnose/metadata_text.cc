@@ -124,7 +124,7 @@ Result<float> read_number(std::string_view key, std::string_view value) {
 Result<std::size_t> read_choice(std::string_view key, std::string_view value,
                                 std::initializer_list<std::string_view> choices) {
   std::string known;
-  for (const std::string_view choice : choices) {
+  for (const std::string_view& choice : choices) {
     if (choice == value) return static_cast<std::size_t>(&choice - choices.begin());
     known += known.empty() ? "" : " or ";
     known += choice;

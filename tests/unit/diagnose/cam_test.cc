@@ -22,8 +22,7 @@ std::vector<float> golden(const std::string& name) {
 class CamAgainstPytorch : public testing::TestWithParam<Method> {};
 
 TEST_P(CamAgainstPytorch, GridEqualsTheLibrarys) {
-  const Heatmap map =
-      make_heatmap(GetParam(), {6, 5, 4}, golden("activation"), golden("gradient"));
+  const Heatmap map = make_heatmap(GetParam(), {6, 5, 4}, golden("activation"), golden("gradient"));
   const std::vector<float> expected = golden(std::string(to_string(GetParam())));
   ASSERT_EQ(map.values.size(), expected.size());
   EXPECT_FALSE(map.degenerate);
@@ -81,8 +80,7 @@ TEST_P(EveryMethod, WhatIsNotFiniteIsDegenerateAndZero) {
 }
 
 TEST_P(EveryMethod, ValuesLieBetweenZeroAndOneAndReachOne) {
-  const Heatmap map =
-      make_heatmap(GetParam(), {6, 5, 4}, golden("activation"), golden("gradient"));
+  const Heatmap map = make_heatmap(GetParam(), {6, 5, 4}, golden("activation"), golden("gradient"));
   for (const float value : map.values) {
     EXPECT_GE(value, 0.0F);
     EXPECT_LE(value, 1.0F);

@@ -105,8 +105,7 @@ TEST(Card, UnknownKeysAreNamedAndIgnored) {
   EXPECT_NE(card.warnings.back().find("dermlens.colour"), std::string::npos);
 }
 
-class HostileMetadata
-    : public testing::TestWithParam<std::pair<const char*, std::string>> {};
+class HostileMetadata : public testing::TestWithParam<std::pair<const char*, std::string>> {};
 
 TEST_P(HostileMetadata, IsMalformedAndNamesTheKey) {
   onnx::Model model = network();

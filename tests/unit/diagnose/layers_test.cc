@@ -157,7 +157,8 @@ TEST_P(Fixture, AutoIsTheLayerOfTheManifest) {
   ASSERT_TRUE(network) << network.error().message;
   for (const auto& layer : manifest.at("layers").as_array())
     if (layer.at("kind") == "auto") {
-      const auto value = onnx::find_value(network->model, std::string(layer.at("name").as_string()));
+      const auto value =
+          onnx::find_value(network->model, std::string(layer.at("name").as_string()));
       ASSERT_TRUE(value);
       EXPECT_EQ(network->layers.automatic, network->model.graph.value(*value).name);
     }

@@ -43,8 +43,8 @@ TEST(Softmax, TemperatureActsOnTheLogarithmsOfProbabilities) {
 }
 
 TEST(Softmax, AScoreThatIsNotFiniteIsAnError) {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     const auto scores = make_scores(std::vector<float>{0, bad}, ScoreKind::logits, 1);
     ASSERT_FALSE(scores);
     EXPECT_EQ(scores.error().code, Errc::unsupported);
