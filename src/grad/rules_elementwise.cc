@@ -5,6 +5,24 @@ namespace dermlens::grad {
 
 using namespace graph;
 
+namespace {
+
+// dy * the derivative of x^exponent, for x of the result's shape.
+Result<ValueId> gradient_of_power(const Site& site, float exponent) {
+  if (exponent == 0) return kNoValue;
+  const ValueId x = site.input(0);
+  if (exponent == 2 && site.emit.shape(site.dy) != site.output_shape()) {
+    // The variance of a normalisation: its small gradient broadcasts into the product.
+    TRY(const ValueId twice, site.emit.scaled(site.dy, 2));
+    return site.emit.binary(BinaryFn::mul, x, twice);
+  }
+  TRY(const ValueId dy, site.full());
+  const Unary power{.fn = UnaryFn::power, .alpha = exponent, .beta = 0};
+  return site.emit.add(UnaryBackward{.unary = power}, {x, dy});
+}
+
+}  // namespace
+
 Result<Gradients> rule(const Unary& op, const Site& site) {
   if (!site.wants(0)) return site.none();
   switch (op.fn) {
@@ -22,8 +40,11 @@ Result<Gradients> rule(const Unary& op, const Site& site) {
       TRY(const ValueId dx, site.emit.scaled(site.dy, -1));
       return site.only(dx);
     }
+    case UnaryFn::power: {
+      TRY(const ValueId dx, gradient_of_power(site, op.alpha));
+      return site.only(dx);
+    }
     default: {
-      if (op.fn == UnaryFn::power && op.alpha == 0) return site.none();
       TRY(const ValueId dy, site.full());
       TRY(const ValueId dx, site.emit.add(UnaryBackward{.unary = op}, {site.input(0), dy}));
       return site.only(dx);
@@ -102,13 +123,8 @@ Result<ValueId> gradient_of_base(const Site& site) {
   const ValueId a = site.input(0), b = site.input(1);
   const Graph& graph = emit.graph();
   if (graph.is_constant(b) && graph.value(b).type.elements() == 1 &&
-      site.input_shape(0) == site.output_shape()) {
-    const float exponent = to_floats(graph.value(b))[0];
-    if (exponent == 0) return kNoValue;
-    TRY(const ValueId dy, site.full());
-    const Unary power{.fn = UnaryFn::power, .alpha = exponent, .beta = 0};
-    return emit.add(UnaryBackward{.unary = power}, {a, dy});
-  }
+      site.input_shape(0) == site.output_shape())
+    return gradient_of_power(site, to_floats(graph.value(b))[0]);
   TRY(const ValueId exponent, lowered_exponent(site));
   TRY(const ValueId power, emit.binary(BinaryFn::pow, a, exponent));
   TRY(const ValueId slope, emit.binary(BinaryFn::mul, power, b));
