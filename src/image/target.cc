@@ -17,8 +17,10 @@ Size Target::size_for(Size photo) const {
 }
 
 Size Target::least_for(Size photo) const {
-  if (!exact_) return size_for(photo);
-  return {size_.width * 2, size_.height * 2};
+  if (exact_) return {size_.width * 2, size_.height * 2};
+  const Size shown = size_for(photo);
+  if (shown == photo) return photo;
+  return {shown.width - shown.width / 8, shown.height - shown.height / 8};
 }
 
 unsigned decode_eighths(const Header& header, std::span<const Target> targets) {

@@ -22,7 +22,8 @@ class Target {
   // The size it takes for an upright photo of this size.
   Size size_for(Size photo) const;
   // The least size that a codec may shrink the photo to on the way: twice the model's, so that the
-  // resize that follows decides the quality, or the size to show.
+  // resize that follows decides the quality; 7/8 of a size to show, since enlarging by so little
+  // cannot be seen, and decoding at 2/8 instead of 3/8 takes half the time.
   Size least_for(Size photo) const;
 
  private:

@@ -112,19 +112,40 @@ TEST(Decode, FittingNeverEnlargesAndKeepsTheAspect) {
   EXPECT_EQ(Target::fit(1024).size_for({30000, 1}), (Size{1024, 1}));
 }
 
-TEST(Decode, ScalingKeepsBothSidesTwiceTheModels) {
+TEST(Decode, ScalingKeepsTwiceTheModelsSidesAndNearlyThoseOfThePictureToShow) {
   Header header;
   header.stored = {4000, 3000};
   const Target model[] = {Target::exact({300, 300})};
   EXPECT_EQ(decode_eighths(header, model), 2U);
   const Target both[] = {Target::exact({300, 300}), Target::fit(1024)};
-  EXPECT_EQ(decode_eighths(header, both), 3U);
+  EXPECT_EQ(decode_eighths(header, both), 2U);
+  const Target shown[] = {Target::fit(1200)};
+  EXPECT_EQ(decode_eighths(header, shown), 3U);
   header.stored = {599, 30000};
   EXPECT_EQ(decode_eighths(header, model), 8U);
   header.stored = {4800, 4800};
   EXPECT_EQ(decode_eighths(header, model), 1U);
   header.format = Format::png;
   EXPECT_EQ(decode_eighths(header, model), 8U);
+}
+
+TEST(Decode, ScaledDecodingIsCloseToResizingTheWholePhoto) {
+  Ledger ledger(kPlenty);
+  const auto bytes = read_bytes(DERMLENS_SOURCE_DIR "/samples/sample.jpg");
+  const auto header = read_header(bytes);
+  ASSERT_TRUE(header.has_value());
+  const Target both[] = {Target::exact({100, 100}), Target::fit(320)};
+  ASSERT_EQ(decode_eighths(*header, both), 2U);
+  const auto pictures = decode(bytes, *header, both, ledger);
+  ASSERT_TRUE(pictures.has_value()) << pictures.error().message;
+  const auto whole = decode_whole(bytes, ledger);
+  ASSERT_TRUE(whole.has_value());
+  const auto model = resize(*whole, {100, 100}, Filter::lanczos, ledger);
+  const Distance apart = distance((*pictures)[0].pixels(), model->pixels());
+  EXPECT_LE(apart.mean, 0.6);
+  EXPECT_LE(apart.most, 8);
+  const auto shown = resize(*whole, {320, 240}, Filter::bilinear, ledger);
+  EXPECT_LE(distance((*pictures)[1].pixels(), shown->pixels()).mean, 3);
 }
 
 TEST(Decode, EveryFailedReservationIsAnErrorAndLeavesNothingHeld) {
