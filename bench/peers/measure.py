@@ -1,0 +1,50 @@
+"""What every peer measures, and how: memory as the kernel counts it, time by the monotonic clock.
+
+A peer is one fresh process that prints one JSON document, {"results": [report, ...]}, with the
+fields of report(). `dermlens bench --json` prints the same."""
+
+import json
+import os
+import statistics
+import time
+
+
+def memory(pid="self"):
+    """Bytes: the high-water mark, and what is resident now as anonymous and as file pages."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    kilobytes = lambda key: int(lines[key].split()[0]) * 1024
+    return {"peak_bytes": kilobytes("VmHWM"), "anon_bytes": kilobytes("RssAnon"),
+            "file_bytes": kilobytes("RssFile")}
+
+
+def age_ms():
+    """Milliseconds since this process began, to the kernel's tick (10 ms)."""
+    with open("/proc/self/stat", encoding="ascii") as stat:
+        start_ticks = int(stat.read().rsplit(")", 1)[1].split()[19])
+    return 1000 * (time.clock_gettime(time.CLOCK_BOOTTIME) - start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def timed(work):
+    """(what work() gives, milliseconds)."""
+    start = time.perf_counter()
+    result = work()
+    return result, 1000 * (time.perf_counter() - start)
+
+
+def report(system, configuration, gradcam, first_ms, times_ms, memory_now, **more):
+    """first_ms: from the start of the process to the first answer. times_ms: of the later runs."""
+    return {"system": system, "configuration": configuration, "gradcam": gradcam,
+            "first_ms": round(first_ms, 1), "median_ms": round(statistics.median(times_ms), 3),
+            "runs": len(times_ms), **memory_now, **more}
+
+
+def run_and_report(system, configuration, gradcam, work, runs, **more):
+    """Runs work() once for the first answer, twice to warm up, `runs` times for the median."""
+    work()
+    first = age_ms()
+    for _ in range(2):
+        work()
+    times = [timed(work)[1] for _ in range(runs)]
+    print(json.dumps({"results": [
+        report(system, configuration, gradcam, first, times, memory(), **more)]}))

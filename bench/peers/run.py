@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Measures dermlens and its peers in turn on one machine and prints one table.
+
+  bench/peers/run.py [--turns 3] [--runs 15] [--only NAME,NAME] [-o build/bench/peers.json]
+
+Every measurement is a fresh process. The systems run A B C A B C ..., so that a slow minute hits
+all of them; a ratio is the median over the turns of ours divided by the peer's of the same turn.
+bench/README.md says what each system is and what it needs.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+MEGABYTE = 1 << 20
+
+
+def make_photo(path):
+    """A 12-megapixel baseline JPEG, synthetic: soft blobs and grain."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.RandomState(12)
+    small = random.randint(60, 220, (15, 20, 3)).astype(np.uint8)
+    picture = np.asarray(Image.fromarray(small).resize((4000, 3000), Image.BICUBIC), np.int16)
+    grain = random.randint(-12, 13, (750, 1000, 1)).repeat(4, 0).repeat(4, 1)
+    Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8)).save(path, quality=90)
+
+
+def systems(arguments, work):
+    """name -> command, in the order of a turn."""
+    reference = pathlib.Path(arguments.reference)
+    model, tensor = str(reference / "model.onnx"), str(reference / "input.npy")
+    photo, lean = str(work / "photo.jpg"), str(work / "lean.onnx")
+    threads, runs = str(arguments.threads), str(arguments.runs)
+    few = str(max(3, arguments.runs // 3))
+    peer = lambda python, script, *rest: [python, str(HERE / script), *rest]
+    here, torch = sys.executable, "/usr/bin/python3"
+    if not pathlib.Path(lean).exists():
+        subprocess.run(peer(here, "onnxruntime_peer.py", model, "--optimize-to", lean), check=True)
+    found = {}
+    for placement in ("resident", "mapped", "streamed"):
+        found[f"dermlens-{placement}"] = [
+            arguments.binary, "bench", "--model", model, "--image", photo, "--weights", placement,
+            "--threads", threads, "--runs", runs, "--json"]
+    found["onnxruntime"] = peer(here, "onnxruntime_peer.py", model, tensor,
+                                "--threads", threads, "--runs", runs)
+    found["onnxruntime-lean"] = peer(here, "onnxruntime_peer.py", lean, tensor, "--lean",
+                                     "--threads", threads, "--runs", runs)
+    found["pytorch"] = peer(torch, "pytorch_peer.py", tensor, "--threads", threads, "--runs", few)
+    found["pytorch-gradcam"] = peer(torch, "pytorch_peer.py", tensor, "--gradcam",
+                                    "--threads", threads, "--runs", few)
+    http = lambda system, *rest: peer(here, "http_peer.py", photo, "--system", system,
+                                      "--requests", few, "--clients", arguments.clients, *rest)
+    found["seed-server"] = http("seed")
+    found["dermlens-server"] = http("dermlens", "--binary", arguments.binary, "--model", model,
+                                    "--memory-limit", "512M")
+    return found
+
+
+def measure(name, command):
+    if not pathlib.Path(command[0]).exists():
+        print(f"{name}: skipped (no {command[0]})", file=sys.stderr)
+        return []
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        print(f"{name}: skipped ({reason})", file=sys.stderr)
+        return []
+    return json.loads(done.stdout)["results"]
+
+
+def in_turns(commands, turns):
+    """{(system, configuration, gradcam): [report of each turn]}"""
+    found = {}
+    for turn in range(turns):
+        for name in list(commands):
+            print(f"turn {turn + 1}/{turns}: {name}", file=sys.stderr)
+            reports = measure(name, commands[name])
+            if not reports:
+                del commands[name]  # what failed once is not asked again
+            for report in reports:
+                key = (report["system"], report["configuration"], report["gradcam"])
+                found.setdefault(key, []).append(report)
+    return found
+
+
+def ratio(reports, base):
+    pairs = [a["median_ms"] / b["median_ms"] for a, b in zip(reports, base)]
+    return round(statistics.median(pairs), 3) if pairs else None
+
+
+def summary(found):
+    base = found.get(("onnxruntime", "default", False), [])
+    rows = []
+    for (system, configuration, gradcam), reports in found.items():
+        median = lambda key: statistics.median(report[key] for report in reports)
+        plain = found.get((system, configuration, False)) if gradcam else None
+        rows.append({
+            "system": system, "configuration": configuration, "gradcam": gradcam,
+            "turns": len(reports), "first_ms": median("first_ms"), "median_ms": median("median_ms"),
+            "of_onnxruntime": None if "requests_per_second" in reports[0] else ratio(reports, base),
+            "of_own_forward": ratio(reports, plain) if plain else None,
+            "peak_mb": max(report["peak_bytes"] for report in reports) / MEGABYTE,
+            "anon_mb": median("anon_bytes") / MEGABYTE, "file_mb": median("file_bytes") / MEGABYTE,
+            "requests_per_second": reports[0].get("requests_per_second")})
+    return rows
+
+
+def print_table(rows):
+    columns = ["system", "configuration", "Grad-CAM", "first ms", "median ms", "x ONNX Runtime",
+               "x own forward", "peak MB", "anon MB", "file MB", "requests/s at clients"]
+    lines = [columns, ["---"] * len(columns)]
+    blank = lambda value, form: "" if value is None else format(value, form)
+    for row in rows:
+        rates = row["requests_per_second"] or {}
+        lines.append([
+            row["system"], row["configuration"], "yes" if row["gradcam"] else "no",
+            f"{row['first_ms']:.0f}", f"{row['median_ms']:.1f}", blank(row["of_onnxruntime"], ".2f"),
+            blank(row["of_own_forward"], ".3f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
+            f"{row['file_mb']:.1f}", ", ".join(f"{n}: {rate}" for n, rate in rates.items())])
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--binary", default=str(ROOT / "build/release/dermlens"))
+    parser.add_argument("--reference", default=str(ROOT / "build/reference/efficientnet_v2_s"))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clients", default="1,4,16")
+    parser.add_argument("--only", help="names, separated by commas")
+    parser.add_argument("-o", "--output", default=str(ROOT / "build/bench/peers.json"))
+    arguments = parser.parse_args()
+
+    output = pathlib.Path(arguments.output)
+    work = output.parent
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / "photo.jpg").exists():
+        make_photo(work / "photo.jpg")
+    commands = systems(arguments, work)
+    if arguments.only:
+        wanted = arguments.only.split(",")
+        unknown = [name for name in wanted if name not in commands]
+        if unknown:
+            parser.error(f"no system {unknown[0]}; there are {', '.join(commands)}")
+        commands = {name: commands[name] for name in wanted}
+    rows = summary(in_turns(commands, arguments.turns))
+    output.write_text(json.dumps({"turns": arguments.turns, "threads": arguments.threads,
+                                  "rows": rows}, indent=1) + "\n")
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()
