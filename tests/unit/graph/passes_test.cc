@@ -189,6 +189,15 @@ TEST(FoldPad, PoolingCountsThePaddedZeros) {
   }
 }
 
+TEST(FoldPad, ZerosThatCountStayApartFromPaddingThatDoesNot) {
+  Graph graph;
+  const ValueId x = input(graph, "x", {1, 2, 5, 5});
+  const PoolGeometry window{PoolKind::average_exclude_pad, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {0, 0}};
+  graph.add_output(must(graph.add(Pool{window}, {pad(graph, x)})));
+  expect_preserved(graph, fold_pad, 0);
+  EXPECT_THAT(operators(graph), ElementsAre("Pad", "Pool"));
+}
+
 TEST(FoldPad, AMaximumIgnoresOnlyMinusInfinity) {
   for (const float value : {0.0f, -std::numeric_limits<float>::infinity()}) {
     Graph graph;
