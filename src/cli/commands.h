@@ -12,5 +12,7 @@ void add_grad(Application& application);
 void add_inspect(Application& application);
 void add_plan(Application& application);
 void add_pack(Application& application);
+void add_serve(Application& application);
+void add_bench(Application& application);
 
 }  // namespace dermlens::cli

@@ -76,11 +76,12 @@ Result<diagnose::LoadOptions> load_options(const CommonOptions& common) {
   return options;
 }
 
-Result<Engine> load_engine(const CommonOptions& common) {
+Result<Engine> load_engine(const CommonOptions& common, bool explain) {
   Engine engine;
   TRY(engine.budget, make_budget(common));
   TRY(const std::string path, find_model(common.model));
-  TRY(const diagnose::LoadOptions options, load_options(common));
+  TRY(diagnose::LoadOptions options, load_options(common));
+  options.explain = explain;
   TRY(engine.model, diagnose::Model::load(path, options, *engine.budget.ledger));
   return engine;
 }

@@ -36,7 +36,7 @@ struct Engine {
   Budget budget;
   std::shared_ptr<diagnose::Model> model;
 };
-// Always with a backward part, so that all commands share one pack.
-Result<Engine> load_engine(const CommonOptions& common);
+// With a backward part unless told otherwise, so that all commands share one pack.
+Result<Engine> load_engine(const CommonOptions& common, bool explain = true);
 
 }  // namespace dermlens::cli

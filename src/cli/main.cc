@@ -22,5 +22,7 @@ int main(int argc, char** argv) {
   cli::add_inspect(application);
   cli::add_plan(application);
   cli::add_pack(application);
+  cli::add_serve(application);
+  cli::add_bench(application);
   return cli::run_application(application, argc, argv);
 }
