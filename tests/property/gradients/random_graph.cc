@@ -318,7 +318,7 @@ void RandomGraph::grow() {
   if (size == 0 || size > kMaxElementsHere) return;
   ValueId grown = bounded(*made);
   if (chance(0.2)) {
-    const ValueId watch = check.input_of(shape(grown), std::vector<double>(size, 0));
+    const ValueId watch = check.input(shape(grown), -0.31, 0.3);
     targets.push_back(watch);
     grown = check.add(binary(BinaryFn::add), {grown, watch});
   }

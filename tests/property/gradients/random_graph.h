@@ -18,8 +18,8 @@ class RandomGraph {
   void grow();
 
   GradientCheck check;
-  // The inputs, and watches: zeros added to intermediate values, whose gradients are thus those of
-  // the intermediate values themselves.
+  // The inputs, and watches: inputs added to intermediate values, with the gradients of their sum.
+  // Their numbers differ: where values tie, the derivative is a convention and no quotient.
   std::vector<graph::ValueId> targets;
   // Every value so far; the last is the newest.
   std::vector<graph::ValueId> values;
