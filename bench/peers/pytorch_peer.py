@@ -17,8 +17,9 @@ import measure
 
 def grad_cam(network, x):
     """As the seed does it: the last convolution's output, the top class's probability."""
-    seen = network.features[7][0](network.features[:7](x))
-    pooled = network.avgpool(network.features[7][1:](seen)).flatten(1)
+    convolution, norm, activation = network.features[7]
+    seen = convolution(network.features[:7](x))
+    pooled = network.avgpool(activation(norm(seen))).flatten(1)
     probabilities = torch.softmax(network.classifier(pooled), 1)
     gradient, = torch.autograd.grad(probabilities[0].max(), seen)
     grid = (gradient.mean((2, 3), keepdim=True) * seen).sum(1).relu()

@@ -57,8 +57,9 @@ def predict():
     pixels = np.asarray(photo.resize((300, 300), Image.LANCZOS), np.float32)
     x = torch.from_numpy(pixels.transpose(2, 0, 1)[None] / 127.5 - 1)
     with torch.set_grad_enabled(GRADCAM):
-        seen = model.features[7][0](model.features[:7](x))  # the last convolution
-        pooled = model.avgpool(model.features[7][1:](seen)).flatten(1)
+        convolution, norm, activation = model.features[7]
+        seen = convolution(model.features[:7](x))  # the last convolution
+        pooled = model.avgpool(activation(norm(seen))).flatten(1)
         probabilities = torch.softmax(model.classifier(pooled), 1)[0]
     heatmap = ""
     if GRADCAM:
