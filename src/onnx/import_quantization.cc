@@ -1,5 +1,7 @@
 // 8-bit models. Quantized weights become recipes of the constants they are; the fused integer
 // operators become what they stand for: dequantize, compute, quantize.
+#include <utility>
+
 #include "onnx/window.h"
 
 namespace dermlens::onnx {
@@ -28,22 +30,29 @@ Result<ValueId> scalar_or_vector(NodeImport& node, ValueId value) {
   return node.emit(graph::Reshape{{}}, {value});
 }
 
-// x times scale, minus its zero point; a constant keeps its bytes and changes its recipe.
-Result<graph::Constant> dequantized(NodeImport& node, ValueId x, ValueId scale, ValueId zero_point,
-                                    std::size_t axis) {
+Result<void> check_fits(NodeImport& node, ValueId numbers, ValueId x, std::size_t axis) {
+  const Shape& shape = node.shape(x);
+  const Bytes count = node.type(numbers).elements();
+  if (count == 1 || (axis < shape.size() && std::cmp_equal(count, shape[axis]))) return {};
+  return fail(Errc::malformed, "scale or zero point does not fit axis ", axis, " of ",
+              to_string(node.type(x)));
+}
+
+// (x - zero point) * scale; a constant keeps its bytes and changes its recipe.
+Result<TypedConstant> dequantized(NodeImport& node, ValueId x, ValueId scale, ValueId zero_point,
+                                  std::size_t axis) {
   const graph::Graph& graph = node.scope().graph();
-  graph::Constant constant = *graph.value(x).constant;
-  constant.axis = axis;
-  constant.scale = graph::to_floats(graph.value(scale));
+  TRY_VOID(check_fits(node, scale, x, axis));
+  if (zero_point != graph::kNoValue) TRY_VOID(check_fits(node, zero_point, x, axis));
+  TypedConstant result{{DType::f32, node.shape(x)}, *graph.value(x).constant};
+  result.constant.axis = axis;
+  result.constant.scale = graph::to_floats(graph.value(scale));
   if (zero_point != graph::kNoValue)
     for (const std::int64_t zero : graph::to_integers(graph.value(zero_point)))
-      constant.zero_point.push_back(static_cast<float>(zero));
-  const Shape& shape = node.shape(x);
-  for (const auto* list : {&constant.scale, &constant.zero_point})
-    if (list->size() > 1 && (axis >= shape.size() || std::ssize(*list) != shape[axis]))
-      return fail(Errc::malformed, "scale or zero point does not fit axis ", axis, " of ",
-                  to_string(node.type(x)));
-  return constant;
+      result.constant.zero_point.push_back(static_cast<float>(zero));
+  result.owned_bytes =
+      sizeof(float) * (result.constant.scale.size() + result.constant.zero_point.size());
+  return result;
 }
 
 bool is_plain_integer(const graph::Value& value) {
@@ -73,7 +82,7 @@ Result<ValueId> dequantize(NodeImport& node, const Quantized& q, std::size_t axi
                          (q.zero_point == graph::kNoValue || graph.is_constant(q.zero_point));
   if (!constants) return node.emit(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
   TRY(auto recipe, dequantized(node, q.x, q.scale, q.zero_point, axis));
-  return node.constant({{DType::f32, node.shape(q.x)}, std::move(recipe)});
+  return node.constant(std::move(recipe));
 }
 
 Result<void> import_dequantize(NodeImport& node) {
@@ -85,7 +94,7 @@ Result<void> import_dequantize(NodeImport& node) {
                          (q.zero_point == graph::kNoValue || graph.is_constant(q.zero_point));
   if (!constants) return node.finish(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
   TRY(auto recipe, dequantized(node, q.x, q.scale, q.zero_point, axis));
-  return node.finish(TypedConstant{{DType::f32, node.shape(q.x)}, std::move(recipe)});
+  return node.finish(std::move(recipe));
 }
 
 Result<graph::Quantize> quantize_to(NodeImport& node, const Quantized& q, std::size_t axis) {
@@ -124,11 +133,13 @@ Result<ValueId> read_bias(NodeImport& node, const Quantized& x, const Quantized&
       !graph.is_constant(x.scale) || !graph.is_constant(weights.scale) ||
       node.type(x.scale).elements() != 1)
     return fail(Errc::unsupported, "bias or scales that are no constants");
+  TRY_VOID(check_fits(node, weights.scale, bias, 0));
   const float input_scale = graph::to_floats(graph.value(x.scale)).front();
-  graph::Constant recipe = *graph.value(bias).constant;
+  TypedConstant real{{DType::f32, node.shape(bias)}, *graph.value(bias).constant};
   for (const float scale : graph::to_floats(graph.value(weights.scale)))
-    recipe.scale.push_back(input_scale * scale);
-  return node.constant({{DType::f32, node.shape(bias)}, std::move(recipe)});
+    real.constant.scale.push_back(input_scale * scale);
+  real.owned_bytes = sizeof(float) * real.constant.scale.size();
+  return node.constant(std::move(real));
 }
 
 Result<void> import_qlinear_conv(NodeImport& node) {

@@ -18,11 +18,13 @@ namespace dermlens::onnx {
 
 // Bounds on what a file may claim. Real networks stay far below them.
 struct Limits {
-  static constexpr std::size_t nodes = 100'000;
-  static constexpr std::size_t initializers = 100'000;
-  static constexpr std::size_t inputs = 1'000;       // of the graph, and outputs
-  static constexpr std::size_t node_inputs = 4'096;  // and outputs
-  static constexpr std::size_t attributes = 64;      // of one node
+  static constexpr std::size_t nodes = 50'000;
+  static constexpr std::size_t initializers = 50'000;
+  static constexpr std::size_t values = 200'000;           // of the graph they become
+  static constexpr std::size_t typed_elements = 8u << 20;  // of one tensor not in raw bytes
+  static constexpr std::size_t inputs = 1'000;             // of the graph, and outputs
+  static constexpr std::size_t node_inputs = 4'096;        // and outputs
+  static constexpr std::size_t attributes = 64;            // of one node
   static constexpr std::size_t attribute_numbers = 65'536;
   static constexpr std::size_t name_bytes = 4'096;
   static constexpr std::size_t metadata_entries = 1'024;

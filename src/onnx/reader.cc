@@ -182,6 +182,8 @@ Result<void> Importer::add_node(ByteView message) {
   TRY(const NodeView view, parse_node(message));
   ++model_.operators[std::string(view.op_type)];
   auto done = import_node(view);
+  if (model_.graph.value_count() > Limits::values)
+    return fail(Errc::too_large, "values (", model_.graph.value_count(), ", ", Limits::values, ")");
   if (done) return {};
   std::string name(view.name);
   if (name.empty() && !view.outputs.empty()) name = view.outputs.front();

@@ -13,6 +13,8 @@ using graph::ValueId;
 constexpr Bytes kMaxFoldedInputs = 256 * 1024;
 constexpr Bytes kMaxFoldedResult = 64 * 1024;
 constexpr std::size_t kMaxFoldedElements = 16u << 20;
+// Constants that are computed or copied, all of them together.
+constexpr Bytes kMaxOwnedBytes = Bytes{64} << 20;
 
 // These cost more than the elements they read and write.
 bool is_costly(const graph::Op& op) {
@@ -51,6 +53,10 @@ Result<void> Scope::define_missing(std::string_view name, std::string reason) {
 }
 
 Result<ValueId> Scope::add_constant(std::string_view name, TypedConstant constant) {
+  owned_bytes_ += constant.owned_bytes;
+  if (owned_bytes_ > kMaxOwnedBytes)
+    return fail(Errc::too_large, "bytes of constants that do not lie in the file as they are (",
+                owned_bytes_, ", ", kMaxOwnedBytes, ")");
   return graph_.add_constant(name, std::move(constant.type), std::move(constant.constant));
 }
 

@@ -31,6 +31,7 @@ class Scope {
   // Adds a node, or the constant it comes to. The value is called `name` where that is free.
   Result<graph::ValueId> emit(graph::Op op, std::vector<graph::ValueId> inputs,
                               std::string_view name);
+  // Fails with too_large where the constants that are not in a file come to too many bytes.
   Result<graph::ValueId> add_constant(std::string_view name, TypedConstant constant);
 
   // The ONNX names that the graph itself does not know the value under.
@@ -45,6 +46,7 @@ class Scope {
   std::unordered_map<std::string, graph::ValueId> values_;
   std::unordered_map<std::string, std::string> missing_;
   std::size_t folded_elements_ = 0;
+  Bytes owned_bytes_ = 0;
 };
 
 }  // namespace dermlens::onnx

@@ -107,6 +107,7 @@ TypedConstant own_bytes(DType stored_as, graph::Shape shape, std::vector<std::by
   result.type = {logical_type(stored_as), std::move(shape)};
   result.constant.stored_as = stored_as;
   result.constant.stored = ByteView(*owned);
+  result.owned_bytes = owned->size();
   result.constant.owner = std::move(owned);
   return result;
 }

@@ -19,6 +19,7 @@ namespace dermlens::onnx {
 struct TypedConstant {
   graph::TensorType type;
   graph::Constant constant;
+  Bytes owned_bytes = 0;  // what it costs in memory: 0 where the bytes lie in a file
 };
 
 // How elements lie in a file; fails with unsupported for strings, complex numbers and the like.

@@ -55,6 +55,9 @@ void append_integers(pbf_reader& reader, bool wide, std::size_t limit,
 }  // namespace
 
 Result<std::vector<std::int64_t>> typed_integers(const TensorView& tensor, std::size_t count) {
+  if (count > Limits::typed_elements)
+    return fail(Errc::too_large, "elements of tensor '", tensor.name,
+                "' that is not in raw bytes (", count, ", ", Limits::typed_elements, ")");
   // Before anything is set aside: an element takes at least a byte of the message.
   if (count > tensor.message.size()) return miscounted(tensor, 0, count);
   const bool wide = tensor.data_type == DataType::int64;
@@ -101,8 +104,9 @@ Result<TypedReals> typed_reals(const TensorView& tensor, std::size_t count) {
         reader.skip();
         continue;
       }
-      pieces.push_back(piece);
       bytes += piece.size();
+      if (bytes > count * element) return miscounted(tensor, bytes / element, count);
+      pieces.push_back(piece);
     }
   } catch (const protozero::exception& error) {
     return broken(tensor, error);

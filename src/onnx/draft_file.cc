@@ -1,0 +1,77 @@
+// Plain POSIX: exclusive creation beside the target, fsync, rename.
+#include "onnx/draft_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace dermlens::onnx {
+namespace {
+
+constexpr std::size_t kBufferBytes = 64 * 1024;
+
+tl::unexpected<Error> io_error(std::string_view what, const std::string& path) {
+  return fail(Errc::io, what, " '", path, "' (", std::strerror(errno), ")");
+}
+
+}  // namespace
+
+Result<DraftFile> DraftFile::create(const std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  std::string draft = path + "." + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0) return io_error("cannot write beside", path);
+  return DraftFile(path, std::move(draft), fd);
+}
+
+DraftFile::DraftFile(DraftFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      draft_(std::exchange(other.draft_, {})),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)),
+      size_(other.size_) {}
+
+DraftFile::~DraftFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!draft_.empty()) ::unlink(draft_.c_str());
+}
+
+Result<void> DraftFile::write(ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return io_error("cannot write", path_);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> DraftFile::flush() {
+  TRY_VOID(write(buffer_));
+  buffer_.clear();
+  return {};
+}
+
+Result<void> DraftFile::append(ByteView bytes) {
+  size_ += bytes.size();
+  if (buffer_.size() + bytes.size() > kBufferBytes) TRY_VOID(flush());
+  if (bytes.size() > kBufferBytes) return write(bytes);
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Result<void> DraftFile::commit() {
+  TRY_VOID(flush());
+  if (::fsync(fd_) != 0) return io_error("cannot write", path_);
+  if (::close(std::exchange(fd_, -1)) != 0) return io_error("cannot write", path_);
+  if (std::rename(draft_.c_str(), path_.c_str()) != 0) return io_error("cannot rename to", path_);
+  draft_.clear();
+  return {};
+}
+
+}  // namespace dermlens::onnx
