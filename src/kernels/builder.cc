@@ -36,6 +36,13 @@ Bytes element_count(const Desc& desc) {
   return total;
 }
 
+// The same layout for fp32.
+Desc float_like(const Desc& desc) {
+  dnnl_memory_desc_t data = desc.data;
+  data.data_type = dnnl_f32;
+  return Desc(data);
+}
+
 // Which nodes run in the forward part: those that an output needs which no late input reaches.
 std::vector<bool> early_nodes(const graph::Graph& graph) {
   std::vector<bool> late_value(graph.value_count(), false);
@@ -63,6 +70,19 @@ bool same_bytes(const Desc& a, const Desc& b) {
   if (a == b) return true;
   return a.data.data_type == b.data.data_type && is_row_major(a) && is_row_major(b) &&
          element_count(a) == element_count(b);
+}
+
+Desc channels_last(const graph::Shape& shape, Type type) {
+  switch (shape.size()) {
+    case 3:
+      return {to_dims(shape), type, Tag::nwc};
+    case 4:
+      return {to_dims(shape), type, Tag::nhwc};
+    case 5:
+      return {to_dims(shape), type, Tag::ndhwc};
+    default:
+      return plain_desc(shape, type);
+  }
 }
 
 bool is_reference(const dnnl::primitive_desc_base& pd) {
@@ -104,7 +124,10 @@ dnnl::primitive_attr attributes() {
 }
 
 Builder::Builder(const graph::Graph& graph)
-    : graph_(graph), locations_(graph.value_count()), last_use_(graph.value_count(), 0) {
+    : graph_(graph),
+      locations_(graph.value_count()),
+      last_use_(graph.value_count(), 0),
+      users_(graph.users()) {
   const std::vector<bool> early = early_nodes(graph);
   for (const bool part : {true, false}) {
     for (graph::NodeId id = 0; id < graph.nodes().size(); ++id)
@@ -115,6 +138,13 @@ Builder::Builder(const graph::Graph& graph)
     for (const graph::ValueId input : graph.node(order[position]).inputs)
       if (input != graph::kNoValue) last_use_[input] = position;
   for (const graph::ValueId output : graph.outputs()) last_use_[output] = kForever;
+  // Who reads a dequantized value may read its integers instead.
+  for (std::size_t position = order.size(); position-- > 0;) {
+    const graph::Node& node = graph.node(order[position]);
+    if (!std::holds_alternative<graph::Dequantize>(node.op)) continue;
+    std::size_t& integers = last_use_[node.inputs[0]];
+    integers = std::max(integers, last_use_[node.output]);
+  }
   for (const graph::Input& input : graph.inputs()) {
     late_ = input.late;
     const Location location = make(input.value, plain_desc(shape(input.value)));
@@ -130,6 +160,16 @@ void Builder::begin(graph::NodeId node, bool late) {
 
 Location Builder::where(graph::ValueId value) {
   if (!locations_[value].empty()) return locations_[value].front();
+  if (const auto integers = quantized(value)) {
+    dnnl::primitive_attr attr = attributes();
+    attr.set_output_scales(0, {integers->scale});
+    const Location real = make(value, float_like(integers->location.desc));
+    const dnnl::reorder::primitive_desc pd(cpu_engine(), integers->location.desc, cpu_engine(),
+                                           real.desc, attr);
+    emit(graph_.value(value).name, pd,
+         {argument(DNNL_ARG_FROM, integers->location), argument(DNNL_ARG_TO, real)});
+    return real;
+  }
   const Desc plain = plain_desc(shape(value));
   return weight(value, plain, plain);
 }
@@ -151,13 +191,40 @@ Location Builder::get(graph::ValueId value, const Desc& desc) {
   return to;
 }
 
+std::optional<Builder::Quantized> Builder::quantized(graph::ValueId value) const {
+  const auto found = lazy_.find(value);
+  if (found == lazy_.end()) return std::nullopt;
+  Quantized integers = found->second;
+  integers.location = locations_[integers.value].front();
+  return integers;
+}
+
+void Builder::place_lazily(graph::ValueId value, graph::ValueId integers, float scale) {
+  lazy_[value] = {integers, {}, scale};
+}
+
+std::optional<graph::NodeId> Builder::only_quantize(graph::ValueId value) const {
+  if (graph_.is_output(value) || users_[value].size() != 1) return std::nullopt;
+  const graph::NodeId user = users_[value].front();
+  const graph::Node& node = graph_.node(user);
+  if (!std::holds_alternative<graph::Quantize>(node.op) || !symmetric_scale(graph_, node))
+    return std::nullopt;
+  return user;
+}
+
 Location Builder::weight(graph::ValueId value, const Desc& source, const Desc& target) {
+  return weight(Weight{value, source, target, target.get_size(), false, {}});
+}
+
+Location Builder::weight(Weight wanted) {
+  const Desc target = wanted.target;
   for (WeightId id = 0; id < lowered_.weights.size(); ++id) {
     const Weight& weight = lowered_.weights[id];
-    if (weight.value == value && weight.source == source && weight.target == target)
+    if (weight.value == wanted.value && weight.source == wanted.source && weight.target == target &&
+        weight.as_stored == wanted.as_stored && weight.factor == wanted.factor)
       return {{Operand::Kind::weight, id}, target};
   }
-  lowered_.weights.push_back({value, source, target, target.get_size()});
+  lowered_.weights.push_back(std::move(wanted));
   const auto id = static_cast<WeightId>(lowered_.weights.size() - 1);
   return {{Operand::Kind::weight, id}, target};
 }
@@ -193,7 +260,9 @@ bool Builder::other_input_in(const graph::Node& node, std::size_t index,
                              const Location& location) const {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (i == index || node.inputs[i] == graph::kNoValue) continue;
-    for (const Location& other : locations_[node.inputs[i]])
+    const auto lazy = lazy_.find(node.inputs[i]);
+    const graph::ValueId read = lazy == lazy_.end() ? node.inputs[i] : lazy->second.value;
+    for (const Location& other : locations_[read])
       if (other.operand.kind == Operand::Kind::buffer &&
           other.operand.index == location.operand.index)
         return true;

@@ -1,6 +1,7 @@
 // The state of one lowering: where each value lives, and the steps so far. Private to `kernels`.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,20 @@ class Builder {
   }
   // A constant whose row-major elements, seen through `source`, are wanted as `target`.
   Location weight(graph::ValueId value, const Desc& source, const Desc& target);
+  Location weight(Weight weight);
+
+  // An integer tensor seen through a Dequantize that nobody has had to compute yet.
+  struct Quantized {
+    graph::ValueId value = graph::kNoValue;  // the integers
+    Location location;
+    float scale = 1;
+  };
+  // For kernels that read integers: the value as scale * integers, if it is that.
+  std::optional<Quantized> quantized(graph::ValueId value) const;
+  // The value will be scale * `integers`; it is computed when somebody asks for it in fp32.
+  void place_lazily(graph::ValueId value, graph::ValueId integers, float scale);
+  // If the node's result goes to one Quantize alone, of a kind we compute in integers, then that.
+  std::optional<graph::NodeId> only_quantize(graph::ValueId value) const;
 
   // A fresh buffer for the value, in `desc`; the value lives there from now on.
   Location make(graph::ValueId value, const Desc& desc);
@@ -75,6 +90,8 @@ class Builder {
   std::vector<std::vector<Location>> locations_;  // by value; the first is where it was made
   std::vector<std::size_t> last_use_;  // by value: position of the last node that reads it
   std::vector<BufferState> buffer_state_;
+  std::vector<std::vector<graph::NodeId>> users_;
+  std::map<graph::ValueId, Quantized> lazy_;  // without location: that is looked up
   std::size_t position_ = 0;
   bool late_ = false;
 
@@ -125,6 +142,17 @@ Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& nod
                                         const graph::PostOps& post_ops, std::size_t first_operand,
                                         const Desc& result, bool allow_accumulate,
                                         dnnl::primitive_attr& attr);
+
+// The integer forms; each does nothing and returns false where it does not apply.
+Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node);
+bool lower_integer_mean(Builder& builder, const graph::Node& node);
+bool lower_integer_scale(Builder& builder, const graph::Node& node);
+
+// The scale of a Quantize or Dequantize whose integers are kept as such: one for the whole tensor,
+// zero point 0.
+std::optional<float> symmetric_scale(const graph::Graph& graph, const graph::Node& node);
+// Channels last, for integers.
+Desc channels_last(const graph::Shape& shape, Type type);
 
 // One function an operator family; each lowers the node and places its output.
 Result<void> lower_conv(Builder& builder, const graph::Node& node);

@@ -107,8 +107,8 @@ Result<Lowered> lower(const graph::Graph& graph) {
 std::string engine_version() {
   const dnnl_version_t* version = dnnl::version();
   std::ostringstream text;
-  text << "dermlens " << DERMLENS_VERSION << " onednn " << version->major << '.' << version->minor << '.' << version->patch << " isa "
-       << static_cast<int>(dnnl::get_effective_cpu_isa());
+  text << "dermlens " << DERMLENS_VERSION << " onednn " << version->major << '.' << version->minor
+       << '.' << version->patch << " isa " << static_cast<int>(dnnl::get_effective_cpu_isa());
   return text.str();
 }
 

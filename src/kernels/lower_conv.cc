@@ -86,6 +86,8 @@ std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
 }  // namespace
 
 Result<void> lower_conv(Builder& builder, const graph::Node& node) {
+  TRY(const bool done, lower_integer_conv(builder, node));
+  if (done) return {};
   const auto& op = std::get<graph::Conv>(node.op);
   const ConvShape shape = conv_shape(op.geometry, builder.shape(node.inputs[0]),
                                      builder.shape(node.inputs[1]), builder.shape(node.output));

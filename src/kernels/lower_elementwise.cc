@@ -242,6 +242,7 @@ Result<void> lower_unary_backward(Builder& builder, const graph::Node& node) {
 }
 
 Result<void> lower_binary(Builder& builder, const graph::Node& node) {
+  if (lower_integer_scale(builder, node)) return {};
   const auto& op = std::get<graph::Binary>(node.op);
   const auto algorithm = algorithm_of(op.fn);
   if (!algorithm) return native_binary(builder, node, op);

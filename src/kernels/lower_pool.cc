@@ -72,6 +72,7 @@ void lower_global_pool(Builder& builder, const graph::Node& node, const graph::R
 }  // namespace
 
 Result<void> lower_reduce(Builder& builder, const graph::Node& node) {
+  if (lower_integer_mean(builder, node)) return {};
   const auto& op = std::get<graph::Reduce>(node.op);
   const graph::Shape& input = builder.shape(node.inputs[0]);
   if (is_global_pool(op, input)) {

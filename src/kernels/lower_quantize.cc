@@ -1,4 +1,6 @@
-// QuantizeLinear and DequantizeLinear on activations, as their definition says, in fp32.
+// QuantizeLinear and DequantizeLinear on activations. With one scale and zero point 0 the integers
+// are kept as such, channels last; otherwise they are computed as the definition says and kept as
+// fp32, which holds eight bits exactly.
 #include "kernels/builder.h"
 #include "kernels/native.h"
 
@@ -30,12 +32,28 @@ Result<QuantizeParameters> parameters(const Builder& builder, const graph::Node&
   return out;
 }
 
+bool is_integer(const Location& location) { return location.desc.data_type() != Type::f32; }
+
 }  // namespace
 
 Result<void> lower_quantize(Builder& builder, const graph::Node& node) {
+  // Whoever made the input may have made the integers at once.
+  if (builder.is_made(node.output)) return {};
   const auto& op = std::get<graph::Quantize>(node.op);
+  const bool is_signed = op.to == graph::DType::i8;
+  if (const auto scale = symmetric_scale(builder.graph(), node);
+      scale && !builder.graph().is_output(node.output)) {
+    dnnl::primitive_attr attr = attributes();
+    attr.set_output_scales(0, {1 / *scale});
+    const Location x = builder.where(node.inputs[0]);
+    const Location y = builder.make(
+        node.output, channels_last(builder.shape(node.output), is_signed ? Type::s8 : Type::u8));
+    const dnnl::reorder::primitive_desc pd(cpu_engine(), x.desc, cpu_engine(), y.desc, attr);
+    builder.emit(node.name, pd, {argument(DNNL_ARG_FROM, x), argument(DNNL_ARG_TO, y)});
+    return {};
+  }
   TRY(QuantizeParameters p, parameters(builder, node, op.axis));
-  if (op.to == graph::DType::i8) {
+  if (is_signed) {
     p.low = -128;
     p.high = 127;
   }
@@ -47,6 +65,12 @@ Result<void> lower_quantize(Builder& builder, const graph::Node& node) {
 
 Result<void> lower_dequantize(Builder& builder, const graph::Node& node) {
   const auto& op = std::get<graph::Dequantize>(node.op);
+  const auto scale = symmetric_scale(builder.graph(), node);
+  if (builder.is_made(node.inputs[0]) && is_integer(builder.where(node.inputs[0]))) {
+    if (!scale) return fail(Errc::unsupported, "Quantize and Dequantize differ in their kind");
+    builder.place_lazily(node.output, node.inputs[0], *scale);
+    return {};
+  }
   TRY(QuantizeParameters p, parameters(builder, node, op.axis));
   const Location x = builder.get_plain(node.inputs[0]);
   const Location y = builder.make(node.output, x.desc);

@@ -32,6 +32,10 @@ struct Weight {
   Desc source;  // the row-major constant, as the primitive sees it (reshaped or transposed)
   Desc target;
   Bytes bytes = 0;
+  // Integer weights go as they are stored; the recipe's scale is then the primitive's business.
+  bool as_stored = false;
+  // Per element along axis 0, multiplied in after the recipe; empty: nothing.
+  std::vector<float> factor;
 };
 
 struct Operand {

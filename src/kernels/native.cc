@@ -159,6 +159,29 @@ struct PoolPlane {
   }
 };
 
+// Integer sums are exact in fp32 up to 2^24, which is 2^16 pixels of eight bits; larger maps lose
+// less than the quantization did.
+template <class T>
+void mean_channels(const T* x, float* y, Bytes pixels, Bytes channels, float scale) {
+  std::fill_n(y, channels, 0.0F);
+  for (Bytes p = 0; p < pixels; ++p, x += channels)
+    for (Bytes c = 0; c < channels; ++c) y[c] += static_cast<float>(x[c]);
+  const float factor = scale / static_cast<float>(pixels);
+  for (Bytes c = 0; c < channels; ++c) y[c] *= factor;
+}
+
+template <class T>
+void scale_channels(const T* x, const float* s, T* y, Bytes pixels, Bytes channels, float scale) {
+  constexpr float kLow = std::numeric_limits<T>::min(), kHigh = std::numeric_limits<T>::max();
+  // Adding and taking away 1.5 * 2^23 rounds half to even, as nearbyint does, and vectorises.
+  constexpr float kRound = 12582912.0F;
+  for (Bytes p = 0; p < pixels; ++p, x += channels, y += channels)
+    for (Bytes c = 0; c < channels; ++c) {
+      const float value = std::clamp(static_cast<float>(x[c]) * s[c] * scale, kLow, kHigh);
+      y[c] = static_cast<T>(static_cast<std::int32_t>((value + kRound) - kRound));
+    }
+}
+
 }  // namespace
 
 Native index_map(IndexMap map) {
@@ -237,6 +260,31 @@ Native max_pool_backward(const graph::PoolGeometry& geometry, const graph::Shape
         for (std::size_t d = at.size(); d > 0 && ++at[d - 1] == plane.output[d - 1]; --d)
           at[d - 1] = 0;
       }
+    }
+  };
+}
+
+Native integer_mean(Bytes pixels, Bytes channels, float scale, bool is_signed) {
+  return [=](std::span<std::byte* const> arguments) {
+    float* y = floats(arguments[1]);
+    if (is_signed) {
+      mean_channels(reinterpret_cast<const std::int8_t*>(arguments[0]), y, pixels, channels, scale);
+    } else {
+      mean_channels(reinterpret_cast<const std::uint8_t*>(arguments[0]), y, pixels, channels,
+                    scale);
+    }
+  };
+}
+
+Native integer_scale(Bytes pixels, Bytes channels, float scale, bool is_signed) {
+  return [=](std::span<std::byte* const> arguments) {
+    const float* s = floats(arguments[1]);
+    if (is_signed) {
+      scale_channels(reinterpret_cast<std::int8_t*>(arguments[0]), s,
+                     reinterpret_cast<std::int8_t*>(arguments[2]), pixels, channels, scale);
+    } else {
+      scale_channels(reinterpret_cast<std::uint8_t*>(arguments[0]), s,
+                     reinterpret_cast<std::uint8_t*>(arguments[2]), pixels, channels, scale);
     }
   };
 }

@@ -28,6 +28,12 @@ Native unary_backward(const graph::Unary& op, Bytes count);
 Native max_pool_backward(const graph::PoolGeometry& geometry, const graph::Shape& input_shape,
                          const graph::Shape& output_shape);
 
+// Channels last, [pixels, channels] of i8 (or u8): the mean of each channel times `scale`, in fp32.
+// Arguments: x, y [channels].
+Native integer_mean(Bytes pixels, Bytes channels, float scale, bool is_signed);
+// y[p, c] = saturate(round(x[p, c] * s[c] * scale)). Arguments: x, s, y; y may be x.
+Native integer_scale(Bytes pixels, Bytes channels, float scale, bool is_signed);
+
 // Integers kept as fp32: exact, as they have eight bits. [outer, channels, inner] with one scale
 // and zero point a channel. Arguments: x, y.
 struct QuantizeParameters {

@@ -161,6 +161,8 @@ Digest layout_digest(const Source& source) {
     hasher.add_floats(value.constant->zero_point);
     // What lies in the model's files is covered by their digest.
     if (!is_mapped(value.constant->stored)) hasher.add(value.constant->stored);
+    hasher.add_value(weight.as_stored);
+    hasher.add_floats(weight.factor);
     hasher.add_value(weight.source.data);
     hasher.add_value(weight.target.data);
     hasher.add_value(source.layout.weight_offsets[i]);

@@ -2,6 +2,7 @@
 #include "pack/weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -19,7 +20,8 @@ class Workspace {
     for (std::size_t i = 0; i < source.lowered.weights.size(); ++i) {
       if (source.layout.weight_is_small[i] != small) continue;
       const kernels::Weight& weight = source.lowered.weights[i];
-      plain = std::max<Bytes>(plain, weight.source.get_size());
+      plain =
+          std::max<Bytes>(plain, source.graph.value(weight.value).type.elements() * sizeof(float));
       target = std::max(target, weight.bytes);
     }
     Workspace space;
@@ -37,6 +39,12 @@ class Workspace {
   std::vector<float> plain_;
   std::vector<std::byte> target_;
 };
+
+void multiply_rows(std::span<float> values, const std::vector<float>& factor) {
+  if (factor.empty()) return;
+  const std::size_t row = values.size() / factor.size();
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] *= factor[i / row];
+}
 
 void reorder(const kernels::Weight& weight, std::span<float> plain, std::span<std::byte> target) {
   const dnnl::engine& engine = kernels::cpu_engine();
@@ -58,10 +66,15 @@ Result<void> write_weights(const Source& source, bool small, Ledger& ledger, con
     const std::span<float> plain = space.plain(value.type.elements());
     const std::size_t rows =
         value.type.shape.empty() ? 1 : static_cast<std::size_t>(value.type.shape.front());
-    graph::read_rows(value, 0, rows, plain);
+    if (weight.as_stored) {
+      std::memcpy(plain.data(), value.constant->stored.data(), value.constant->stored.size());
+    } else {
+      graph::read_rows(value, 0, rows, plain);
+      multiply_rows(plain, weight.factor);
+    }
     drop_pages(value.constant->stored);
     if (weight.source == weight.target) {
-      TRY_VOID(sink(source.layout.weight_offsets[i], std::as_bytes(plain)));
+      TRY_VOID(sink(source.layout.weight_offsets[i], std::as_bytes(plain).first(weight.bytes)));
       continue;
     }
     // Padding inside blocks must be zero, and the last weight's bytes are still there.
