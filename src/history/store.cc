@@ -66,7 +66,7 @@ Result<std::int64_t> number(sqlite3* database, std::string_view sql) {
 Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
   // SQLite would create it readable by everybody the umask lets in.
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail(Errc::io, "cannot open the history file (", path, ")");
+  if (fd < 0) return fail(Errc::usage, "cannot open the history file (", path, ")");
   ::close(fd);
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &database,

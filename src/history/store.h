@@ -45,9 +45,9 @@ inline constexpr std::size_t kMaxList = 1000;
 // Any thread may call; calls wait for each other, and for the disk.
 class Store {
  public:
-  // Creates the file or brings an older one up to date. Fails with io; with corrupt where the
-  // integrity check finds damage; with unsupported where the file is of a newer version or of
-  // another program.
+  // Creates the file or brings an older one up to date. Fails with usage (cannot be opened) or io;
+  // with corrupt where the integrity check finds damage; with unsupported where the file is of a
+  // newer version or of another program.
   static Result<std::unique_ptr<Store>> open(const std::string& path);
   ~Store();
   Store(const Store&) = delete;

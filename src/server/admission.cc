@@ -1,0 +1,83 @@
+// One mutex, one queue, a few threads.
+#include "server/admission.h"
+
+#include <algorithm>
+
+namespace dermlens::server {
+
+Result<void> Workers::push(std::shared_ptr<Ticket> ticket) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Errc::busy, "the server is shutting down");
+    if (waiting_.size() >= most_waiting_ &&
+        busy_ + waiting_.size() >= threads_wanted_ + most_waiting_)
+      return fail(Errc::busy, "the queue is full (", waiting_.size(), " waiting, ", most_waiting_,
+                  ")");
+    ticket->queued = Clock::now();
+    ticket->waiting = true;
+    waiting_.push_back(std::move(ticket));
+    // One thread more as long as there is more to do than threads: an idle server has none.
+    if (threads_.size() < threads_wanted_ && busy_ + waiting_.size() > threads_.size())
+      threads_.emplace_back([this] { work(); });
+  }
+  wake_.notify_one();
+  return {};
+}
+
+bool Workers::withdraw(const std::shared_ptr<Ticket>& ticket) {
+  const std::lock_guard lock(mutex_);
+  if (!ticket->waiting) return false;
+  ticket->waiting = false;
+  waiting_.remove(ticket);
+  return true;
+}
+
+std::size_t Workers::place(const std::shared_ptr<Ticket>& ticket) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find(waiting_.begin(), waiting_.end(), ticket);
+  if (found == waiting_.end()) return 0;
+  return static_cast<std::size_t>(std::distance(waiting_.begin(), found)) + 1;
+}
+
+std::size_t Workers::depth() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
+}
+
+std::size_t Workers::busy() const {
+  const std::lock_guard lock(mutex_);
+  return busy_;
+}
+
+void Workers::stop() {
+  std::vector<std::thread> threads;
+  std::list<std::shared_ptr<Ticket>> dropped;  // their destructors run outside the lock
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& ticket : waiting_) ticket->waiting = false;
+    dropped.swap(waiting_);
+    threads.swap(threads_);
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads) thread.join();
+}
+
+void Workers::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (stopping_) return;
+    const std::shared_ptr<Ticket> ticket = std::move(waiting_.front());
+    waiting_.pop_front();
+    ticket->waiting = false;
+    ++busy_;
+    lock.unlock();
+    ticket->run();
+    ticket->finished();
+    lock.lock();
+    --busy_;
+  }
+}
+
+}  // namespace dermlens::server

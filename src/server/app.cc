@@ -1,0 +1,126 @@
+// Opening everything in order, and the edge at which whatever fails becomes a response.
+#include "server/app.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/log.h"
+#include "memory/process.h"
+#include "server/errors.h"
+#include "server/page_values.h"
+
+namespace dermlens::server {
+namespace {
+
+// Threads' stacks in use, allocator slack, the page cache of our own code: what the process grows
+// by while it serves and that no other category counts.
+constexpr Bytes kBaseAllowance = Bytes{2} << 20;
+constexpr std::uint64_t kPeakAgeMs = 100;
+constexpr std::chrono::seconds kRefusingFor{5};
+
+int sessions_wanted(const Options& options) {
+  if (options.sessions > 0) return options.sessions;
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 64U));
+}
+
+Models::Options models_options(const Options& options) {
+  Models::Options models;
+  models.default_path = options.model;
+  models.directory = options.model_dir;
+  models.load.placement = options.placement;
+  models.load.threads = options.threads;
+  models.load.sessions = sessions_wanted(options);
+  models.load.cache_dir = options.cache_dir;
+  models.load.max_pixels = options.max_pixels;
+  models.load.explain = options.explain;
+  return models;
+}
+
+}  // namespace
+
+App::App(const Options& given, const MemoryLimit& found)
+    : options(given),
+      limit(found),
+      ledger(found.bytes),
+      results(ledger, given.result_ttl, found.bytes / 8),
+      chores(1, 64),
+      workers(static_cast<std::size_t>(sessions_wanted(given)), given.queue) {}
+
+// The threads first: a request that still runs uses everything else.
+App::~App() {
+  workers.stop();
+  chores.stop();
+}
+
+Result<std::shared_ptr<App>> App::open(const Options& options) {
+  const MemoryLimit limit = find_memory_limit(options.memory_limit);
+  auto app = std::make_shared<App>(options, limit);
+  TRY(app->access, Access::open(options.api_token_file, options.cors_origin));
+  app->assets = std::make_unique<Assets>(options.web_dir);
+  TRY(app->pages, Pages::open(*app->assets));
+  TRY(app->models, Models::open(models_options(options), app->ledger,
+                                [app = app.get()](double s) { app->metrics.loaded(s); }));
+  if (!options.history.empty()) {
+    TRY(app->history, history::Store::open(options.history));
+  }
+  app->routes = all_routes();
+  auto base = app->ledger.reserve(Category::base, read_process_memory().rss + kBaseAllowance);
+  if (!base) return within("the server alone does not fit", std::move(base).error());
+  app->base = std::move(*base);
+  return app;
+}
+
+HttpResponse App::handle(HttpRequest& request) {
+  try {
+    auto response = request.route->handler(*this, request);
+    if (response) return std::move(*response);
+    return error_response(response.error());
+  } catch (const std::bad_alloc&) {
+    return error_response(Error{Errc::no_memory, "out of memory", 0, ledger.available()});
+  } catch (const std::exception& error) {
+    log(LogLevel::error, std::string("a handler failed: ") + error.what());
+    return error_response(Error{Errc::internal, "an unexpected failure", 0, 0});
+  }
+}
+
+Bytes App::peak_rss() const {
+  const auto now = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started).count());
+  if (peak_ == 0 || now - peak_read_ms_ >= kPeakAgeMs) {
+    peak_ = read_process_memory().peak_rss;
+    peak_read_ms_ = now;
+  }
+  return peak_;
+}
+
+bool App::refused_lately() const {
+  const std::uint64_t refused = ledger.refused();
+  const auto now = Clock::now().time_since_epoch().count();
+  if (refused_seen_.exchange(refused) != refused) refused_at_ = now;
+  return refused_at_ != 0 && Clock::duration(now - refused_at_) < kRefusingFor;
+}
+
+HttpResponse App::dressed(const HttpRequest& request, HttpResponse response) const {
+  const bool page = request.route != nullptr ? request.route->page : request.method == Method::get;
+  if (response.error_code.empty() || !page || !request.prefers_html()) return response;
+  if (response.status == 401 && request.method == Method::get) {
+    HttpResponse login;
+    login.status = 303;
+    login.content_type.clear();
+    login.headers.emplace_back("Location", "/login?next=" + request.path);
+    return login;
+  }
+  Values values = page_values(*this, request);
+  values.set("status", std::to_string(response.status));
+  values.set("code", response.error_code);
+  values.set("message", response.error_message);
+  for (const auto& [name, value] : response.headers)
+    if (name == "Retry-After") values.set("retry_after", value);
+  auto html = pages->render("error", values);
+  if (!html) return response;
+  response.body = std::move(*html);
+  response.content_type = "text/html; charset=utf-8";
+  return response;
+}
+
+}  // namespace dermlens::server

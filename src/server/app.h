@@ -1,0 +1,74 @@
+// Everything that the parts of one running server share. Made once by serve(); handlers on every
+// thread see it by reference, each member says who may call it (all here: any thread).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+
+#include "history/store.h"
+#include "memory/ledger.h"
+#include "memory/limit.h"
+#include "server/access.h"
+#include "server/admission.h"
+#include "server/assets.h"
+#include "server/metrics.h"
+#include "server/models.h"
+#include "server/options.h"
+#include "server/pages.h"
+#include "server/results.h"
+#include "server/router.h"
+
+namespace dermlens::server {
+
+struct App {
+  // Opens what the options name, in the order in which mistakes are best told. Loads no model.
+  static Result<std::shared_ptr<App>> open(const Options& options);
+
+  App(const Options& given, const MemoryLimit& found);
+  ~App();
+
+  // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
+  HttpResponse handle(HttpRequest& request);
+
+  // The process's high-water mark, read at most every 100 ms.
+  Bytes peak_rss() const;
+  // Whether a reservation failed within the last seconds.
+  bool refused_lately() const;
+
+  // A page for a browser in place of the JSON of an error.
+  HttpResponse dressed(const HttpRequest& request, HttpResponse response) const;
+
+  const Options options;
+  const MemoryLimit limit;
+  const Clock::time_point started = Clock::now();
+  Ledger ledger;
+  Reservation base;  // this process before any model
+  Metrics metrics;
+  Results results;
+  std::unique_ptr<Access> access;
+  std::unique_ptr<Assets> assets;
+  std::unique_ptr<Pages> pages;
+  std::unique_ptr<history::Store> history;  // null without --history
+  std::unique_ptr<Models> models;
+  std::span<const Route> routes;
+
+  std::atomic<bool> draining = false;
+  std::atomic<std::size_t> connections = 0;
+  std::atomic<std::size_t> event_streams = 0;
+
+  // Last, so that their threads end before what they use.
+  Workers chores;
+  Workers workers;
+
+ private:
+  mutable std::atomic<Bytes> peak_ = 0;
+  mutable std::atomic<std::uint64_t> peak_read_ms_ = 0;
+  mutable std::atomic<std::uint64_t> refused_seen_ = 0;
+  mutable std::atomic<Clock::rep> refused_at_ = 0;
+};
+
+// Every route there is (routes.cc).
+std::span<const Route> all_routes();
+
+}  // namespace dermlens::server

@@ -1,0 +1,135 @@
+// Acquire a session, answer, measure; then the answer as JSON, kept as long as it may be.
+#include "server/diagnosis.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <thread>
+
+#include "server/errors.h"
+
+namespace dermlens::server {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::milliseconds kMemoryPoll{20};
+constexpr std::chrono::seconds kMemoryPatience{3};
+
+// Memory that others hold comes back when they finish; so a request that has its session already
+// waits a little before it gives up.
+Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
+                                          const HttpRequest& request, const PhotoInput& input) {
+  const auto patience = std::min(request.deadline, Clock::now() + kMemoryPatience);
+  for (;;) {
+    auto answer = model.answer(input.photo, input.wish);
+    const bool later = !answer && answer.error().code == Errc::no_memory &&
+                       app.workers.busy() > 1 && Clock::now() < patience && !app.draining;
+    if (!later) return answer;
+    std::this_thread::sleep_for(kMemoryPoll);
+  }
+}
+
+void count_answer(App& app, const diagnose::Answer& answer) {
+  app.metrics.inferred((answer.timing.decode + answer.timing.forward) / 1000);
+  if (!answer.explanation) return;
+  app.metrics.explained(diagnose::to_string(answer.explanation->method),
+                        (answer.timing.backward + answer.timing.render) / 1000);
+  if (answer.explanation->degenerate) app.metrics.degenerate();
+}
+
+void add_warning(json::object& native, std::string_view sentence) {
+  if (auto* warnings = native["warnings"].if_array())
+    warnings->emplace_back(sentence);
+  else
+    native["warnings"] = json::array{sentence};
+}
+
+history::Record record_of(const PhotoInput& input, const Diagnosed& diagnosed, std::string json,
+                          std::chrono::system_clock::time_point created) {
+  const diagnose::Answer& answer = diagnosed.answer;
+  const diagnose::Card& card = diagnosed.model->card();
+  history::Record record;
+  record.id = answer.id;
+  record.created =
+      std::chrono::duration_cast<std::chrono::seconds>(created.time_since_epoch()).count();
+  record.model_name = card.name;
+  record.model_version = card.version;
+  if (!answer.predictions.empty()) {
+    const diagnose::Prediction& top = answer.predictions.front();
+    if (top.class_id < card.labels.size()) record.top_class = card.labels[top.class_id].key;
+    record.top_probability = top.probability;
+  }
+  record.note = input.note;
+  record.json = std::move(json);
+  if (answer.explanation) record.overlay_png = answer.explanation->overlay_png.text();
+  record.photo_jpeg = answer.photo_jpeg.text();
+  return record;
+}
+
+}  // namespace
+
+tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest& request,
+                                                     const PhotoInput& input,
+                                                     std::string_view model_name,
+                                                     std::string_view version) {
+  auto lease = app.models->acquire(model_name, version, request.deadline);
+  if (!lease) return tl::make_unexpected(error_response(lease.error(), Blame::model));
+  auto answer = answer_patiently(app, lease->model(), request, input);
+  if (!answer) {
+    const Error& error = answer.error();
+    if (error.code == Errc::corrupt) lease->distrust();
+    if (error.code == Errc::malformed || error.code == Errc::unsupported ||
+        error.code == Errc::too_large || error.code == Errc::refused)
+      app.metrics.image_rejected(to_string(error.code));
+    // A class or a layer that the model does not have is a mistake in a parameter.
+    if (error.code == Errc::not_found)
+      return tl::make_unexpected(error_response(400, to_string(error.code), error.message));
+    return tl::make_unexpected(error_response(error));
+  }
+  count_answer(app, *answer);
+  answer->timing.queue = request.queue_ms;
+  return Diagnosed{std::move(*answer), lease->share()};
+}
+
+boost::json::object to_native(const Diagnosed& diagnosed) {
+  const diagnose::Card& card = diagnosed.model->card();
+  json::value value = diagnose::to_json(diagnosed.answer, card);
+  json::object& native = value.as_object();
+  if (auto* explanations = native["explanations"].if_array())
+    for (auto& explanation : *explanations)
+      if (auto* object = explanation.if_object()) object->erase("overlay");
+  if (auto* predictions = native["predictions"].if_array())
+    for (std::size_t i = 0; i < predictions->size(); ++i) {
+      const std::size_t id = diagnosed.answer.predictions[i].class_id;
+      json::object names;
+      if (id < card.labels.size())
+        for (const auto& [language, name] : card.labels[id].names) names[language] = name;
+      (*predictions)[i].as_object()["names"] = std::move(names);
+    }
+  return std::move(native);
+}
+
+bool keep_result(App& app, const PhotoInput& input, const Diagnosed& diagnosed,
+                 boost::json::object& native) {
+  const auto now = std::chrono::system_clock::now();
+  if (app.history != nullptr) {
+    const auto added = app.history->add(record_of(input, diagnosed, json::serialize(native), now));
+    if (!added) {
+      log(LogLevel::error, "a result was not kept in the history: " + added.error().message);
+      add_warning(native, "this result could not be kept in the history");
+    }
+  }
+  const diagnose::Answer& answer = diagnosed.answer;
+  StoredResult stored{.id = answer.id,
+                      .created = now,
+                      .json = json::serialize(native),
+                      .overlay_png = {},
+                      .photo_jpeg = {}};
+  const std::string_view overlay =
+      answer.explanation ? answer.explanation->overlay_png.text() : std::string_view();
+  if (app.results.put(std::move(stored), overlay, answer.photo_jpeg)) return true;
+  add_warning(native, "this result could not be kept: memory is short");
+  return false;
+}
+
+}  // namespace dermlens::server

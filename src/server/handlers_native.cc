@@ -1,0 +1,107 @@
+// The native API: photos in, the whole answer out; and what there is to know of a model.
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "diagnose/base64.h"
+#include "server/diagnosis.h"
+#include "server/errors.h"
+#include "server/handlers.h"
+#include "server/report.h"
+
+namespace dermlens::server {
+namespace {
+
+namespace json = boost::json;
+
+Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explain) {
+  TRY(const PhotoInput input, read_photo_input(app, request, explain));
+  auto diagnosed = diagnose_photo(app, request, input, request.parameter("model").value_or(""));
+  if (!diagnosed) return std::move(diagnosed).error();
+  json::object native = to_native(*diagnosed);
+  if (input.keep) keep_result(app, input, *diagnosed, native);
+  HttpResponse response;
+  const auto& explanation = diagnosed->answer.explanation;
+  if (explanation) {
+    // The overlay as text, twice while it is serialized, beside the map's numbers.
+    TRY(response.hold,
+        app.ledger.reserve(Category::encode, explanation->overlay_png.size() * 3 +
+                                                 explanation->map.size() * 64 + 4096));
+    json::object& out = native["explanations"].as_array().front().as_object();
+    if (!input.map_in_answer) out.erase("map");
+    if (input.overlay_in_answer)
+      out["overlay"] = {{"mime", "image/png"},
+                        {"b64", diagnose::to_base64(explanation->overlay_png)}};
+  }
+  response.body = json::serialize(native);
+  return response;
+}
+
+json::object describe(const ModelInfo& info) {
+  return {
+      {"name", info.name},          {"version", info.version},
+      {"default", info.is_default}, {"state", to_string(info.state)},
+      {"reason", info.reason},      {"sessions", {{"total", info.sessions}, {"busy", info.busy}}}};
+}
+
+// The route's model, loaded where need be: what there is to know of it lies in its file.
+tl::expected<std::shared_ptr<const diagnose::Model>, HttpResponse> loaded_model(
+    App& app, const HttpRequest& request) {
+  if (auto model = app.models->peek(request.captures[0])) return model;
+  auto lease = app.models->acquire(request.captures[0], {}, request.deadline);
+  if (!lease) return tl::make_unexpected(error_response(lease.error(), Blame::model));
+  return lease->share();
+}
+
+}  // namespace
+
+Result<HttpResponse> post_classify(App& app, HttpRequest& request) {
+  return answer_natively(app, request, false);
+}
+
+Result<HttpResponse> post_explain(App& app, HttpRequest& request) {
+  if (!app.options.explain)
+    return error_response(403, "gradcam_disabled", "heatmaps are switched off (ENABLE_GRADCAM)");
+  return answer_natively(app, request, true);
+}
+
+Result<HttpResponse> get_models(App& app, HttpRequest&) {
+  TRY_VOID(app.models->rescan());
+  json::array models;
+  for (const ModelInfo& info : app.models->list()) models.push_back(describe(info));
+  return json_response(json::object{{"models", std::move(models)}});
+}
+
+Result<HttpResponse> get_model(App& app, HttpRequest& request) {
+  auto model = loaded_model(app, request);
+  if (!model) return std::move(model).error();
+  TRY(const ModelInfo info, app.models->info(request.captures[0], {}));
+  json::value card = diagnose::to_json((*model)->card());
+  card.as_object()["state"] = to_string(info.state);
+  card.as_object()["default"] = info.is_default;
+  card.as_object()["served_as"] = info.name;
+  return json_response(card);
+}
+
+Result<HttpResponse> get_layers(App& app, HttpRequest& request) {
+  auto model = loaded_model(app, request);
+  if (!model) return std::move(model).error();
+  json::array layers;
+  for (const diagnose::Layer& layer : (*model)->layers())
+    layers.push_back({{"name", layer.name},
+                      {"shape", json::array(layer.shape.begin(), layer.shape.end())},
+                      {"op", layer.op},
+                      {"auto", layer.is_auto},
+                      {"last_conv", layer.is_last_conv}});
+  return json_response(json::object{{"layers", std::move(layers)}});
+}
+
+Result<HttpResponse> get_plan(App& app, HttpRequest& request) {
+  auto model = loaded_model(app, request);
+  if (!model) return std::move(model).error();
+  json::object report = plan_report((*model)->plan(), (*model)->sessions());
+  report["limit_bytes"] = app.ledger.limit();
+  report["base_bytes"] = app.ledger.reserved(Category::base);
+  return json_response(report);
+}
+
+}  // namespace dermlens::server

@@ -1,0 +1,399 @@
+// One mutex and one condition for all models; loading itself happens outside of the lock.
+#include "server/models.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "memory/process.h"
+
+namespace dermlens::server {
+
+struct ModelEntry {
+  std::string name, version, path;
+  FileStamp stamp;                         // of what is loaded
+  std::shared_ptr<diagnose::Model> model;  // null while unloaded
+  ModelState state = ModelState::unloaded;
+  bool withdrawn = false;
+  std::uint64_t failures = 0;  // so that those who waited for a load share its failure
+  Error last_error;
+  bool failed = false;
+  std::size_t busy = 0;
+  Clock::time_point last_used;
+};
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxModels = 256;
+constexpr std::size_t kMaxNameLength = 100;
+
+bool is_model_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameLength && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+Result<FileStamp> stamp_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+    return fail(Errc::not_found, "no such model file (", fs::path(path).filename().string(), ")");
+  return FileStamp{status.st_dev, status.st_ino, status.st_size,
+                   std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+bool short_of_memory(const Error& error) {
+  return error.code == Errc::no_memory || error.code == Errc::over_limit;
+}
+
+}  // namespace
+
+std::string_view to_string(ModelState state) {
+  switch (state) {
+    case ModelState::unloaded:
+      return "unloaded";
+    case ModelState::loading:
+      return "loading";
+    case ModelState::ready:
+      return "ready";
+    case ModelState::draining:
+      return "draining";
+  }
+  return "unloaded";
+}
+
+Lease::Lease(Models& owner, ModelEntry& entry)
+    : owner_(&owner),
+      entry_(&entry),
+      model_(entry.model),
+      name_(entry.name),
+      version_(entry.version) {}
+
+Lease::Lease(Lease&& other) noexcept
+    : owner_(std::exchange(other.owner_, nullptr)),
+      entry_(other.entry_),
+      model_(std::move(other.model_)),
+      name_(std::move(other.name_)),
+      version_(std::move(other.version_)),
+      distrusted_(other.distrusted_) {}
+
+Lease::~Lease() {
+  if (owner_ != nullptr) owner_->give_back(*entry_, std::move(model_), distrusted_);
+}
+
+Models::Models(Options options, Ledger& ledger, OnLoad on_load)
+    : options_(std::move(options)), ledger_(ledger), on_load_(std::move(on_load)) {}
+
+Models::~Models() = default;
+
+Result<std::unique_ptr<Models>> Models::open(Options options, Ledger& ledger, OnLoad on_load) {
+  std::unique_ptr<Models> models(new Models(std::move(options), ledger, std::move(on_load)));
+  const std::string& path = models->options_.default_path;
+  const std::lock_guard lock(models->mutex_);
+  if (!path.empty()) {
+    TRY_VOID(stamp_of(path));
+    const std::string name = fs::path(path).stem().string();
+    if (!is_model_name(name))
+      return fail(Errc::usage, "a model's file name must be of letters, digits, '.', '_', '-' (",
+                  name, ")");
+    models->add_locked(name, "1", path);
+    models->default_name_ = name;
+  }
+  TRY_VOID(models->scan_locked());
+  if (models->entries_.empty())
+    return fail(Errc::not_found, "no model (", models->options_.directory, ")");
+  if (models->default_name_.empty()) models->default_name_ = models->entries_.begin()->first.first;
+  return models;
+}
+
+void Models::add_locked(const std::string& name, const std::string& version,
+                        const std::string& path) {
+  auto& entry = entries_[{name, version}];
+  if (entry != nullptr || entries_.size() > kMaxModels) return;
+  entry = std::make_unique<ModelEntry>();
+  entry->name = name;
+  entry->version = version;
+  entry->path = path;
+}
+
+Result<void> Models::scan_locked() {
+  if (options_.directory.empty()) return {};
+  std::error_code error;
+  for (fs::directory_iterator at(options_.directory, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().stem().string();
+    std::error_code ignored;
+    if (at->path().extension() == ".onnx" && at->is_regular_file(ignored)) {
+      if (is_model_name(name)) add_locked(name, "1", at->path().string());
+      continue;
+    }
+    // The layout of Triton: name/version/model.onnx.
+    const std::string folder = at->path().filename().string();
+    if (!at->is_directory(ignored) || !is_model_name(folder)) continue;
+    for (fs::directory_iterator inner(at->path(), ignored); !ignored && inner != end;
+         inner.increment(ignored)) {
+      const std::string version = inner->path().filename().string();
+      const fs::path file = inner->path() / "model.onnx";
+      std::error_code none;
+      if (is_model_name(version) && fs::is_regular_file(file, none))
+        add_locked(folder, version, file.string());
+    }
+  }
+  if (error)
+    return fail(Errc::io, "cannot read the model folder (", options_.directory, ", ",
+                error.message(), ")");
+  return {};
+}
+
+Result<ModelEntry*> Models::find_locked(std::string_view name, std::string_view version) const {
+  const std::string wanted(name.empty() ? std::string_view(default_name_) : name);
+  ModelEntry* best = nullptr;
+  for (const auto& [key, entry] : entries_) {
+    // Answers carry the card's name, which need not be the file's.
+    const bool named =
+        key.first == wanted || (entry->model != nullptr && entry->model->card().name == wanted);
+    if (!named || (!version.empty() && key.second != version)) continue;
+    // The highest version: the longer number, then the later text.
+    if (best == nullptr || key.second.size() > best->version.size() ||
+        (key.second.size() == best->version.size() && key.second > best->version))
+      best = entry.get();
+  }
+  if (best == nullptr)
+    return fail(Errc::not_found, "no such model ('", wanted, "'",
+                version.empty() ? "" : ", version ", version, ")");
+  return best;
+}
+
+Result<Lease> Models::acquire(std::string_view name, std::string_view version,
+                              Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  auto found = find_locked(name, version);
+  if (!found && scan_locked()) found = find_locked(name, version);
+  if (!found) return tl::make_unexpected(std::move(found).error());
+  ModelEntry& entry = **found;
+  const std::uint64_t failures = entry.failures;
+  for (;;) {
+    if (entry.state == ModelState::ready &&
+        entry.busy < static_cast<std::size_t>(entry.model->sessions())) {
+      ++entry.busy;
+      return Lease(*this, entry);
+    }
+    if (entry.state == ModelState::unloaded) {
+      if (entry.failures != failures) return tl::make_unexpected(entry.last_error);
+      TRY_VOID(load_locked(lock, entry));
+      continue;
+    }
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
+      return fail(Errc::deadline, "the model was not free before the deadline (", entry.name, ", ",
+                  to_string(entry.state), ")");
+  }
+}
+
+Result<std::shared_ptr<diagnose::Model>> Models::load_file(const std::string& path,
+                                                           int sessions) const {
+  diagnose::LoadOptions load = options_.load;
+  load.sessions = sessions;
+  return diagnose::Model::load(path, load, ledger_);
+}
+
+Result<std::shared_ptr<diagnose::Model>> Models::load_roomily(std::unique_lock<std::mutex>& lock,
+                                                              const ModelEntry& entry) {
+  // As many sessions as asked for; where they do not fit, others give way first, then sessions go.
+  for (int sessions = std::max(1, options_.load.sessions);;) {
+    lock.unlock();
+    auto loaded = load_file(entry.path, sessions);
+    lock.lock();
+    if (loaded || !short_of_memory(loaded.error())) return loaded;
+    if (drop_least_recent_locked(lock, entry)) continue;
+    if (sessions == 1) return loaded;
+    sessions /= 2;
+  }
+}
+
+Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry) {
+  entry.state = ModelState::loading;
+  const auto start = Clock::now();
+  const auto stamp = stamp_of(entry.path);
+  Result<std::shared_ptr<diagnose::Model>> loaded =
+      stamp ? load_roomily(lock, entry) : tl::make_unexpected(stamp.error());
+  entry.failed = !loaded;
+  if (!loaded) {
+    entry.state = ModelState::unloaded;
+    entry.last_error = loaded.error();
+    ++entry.failures;
+    changed_.notify_all();
+    return tl::make_unexpected(std::move(loaded).error());
+  }
+  entry.model = std::move(*loaded);
+  entry.stamp = *stamp;
+  entry.state = ModelState::ready;
+  entry.withdrawn = false;
+  entry.last_used = Clock::now();
+  changed_.notify_all();
+  on_load_(std::chrono::duration<double>(Clock::now() - start).count());
+  return {};
+}
+
+Result<void> Models::load(std::string_view name, std::string_view version,
+                          Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  TRY_VOID(scan_locked());
+  TRY(ModelEntry * entry, find_locked(name, version));
+  while (entry->state == ModelState::loading || entry->state == ModelState::draining)
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
+      return fail(Errc::busy, "the model is ", to_string(entry->state), " (", entry->name, ")");
+  if (entry->state == ModelState::unloaded) return load_locked(lock, *entry);
+  entry->withdrawn = false;
+  TRY(const FileStamp now, stamp_of(entry->path));
+  if (now == entry->stamp) return {};
+  return replace_locked(lock, *entry, deadline);
+}
+
+Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
+                                    Clock::time_point deadline) {
+  const auto start = Clock::now();
+  TRY(const FileStamp stamp, stamp_of(entry.path));
+  const int sessions = std::max(1, entry.model->sessions());
+  lock.unlock();
+  auto loaded = load_file(entry.path, sessions);
+  lock.lock();
+  if (!loaded && loaded.error().code == Errc::no_memory) {
+    // Not beside the old one: requests wait while it makes room.
+    TRY_VOID(drain_locked(lock, entry, deadline));
+    drop_locked(lock, entry);
+    return load_locked(lock, entry);
+  }
+  if (!loaded) return tl::make_unexpected(std::move(loaded).error());
+  if (entry.state != ModelState::ready) return {};  // unloaded meanwhile: the next load reads it
+  auto old = std::exchange(entry.model, std::move(*loaded));  // its requests finish on it
+  entry.stamp = stamp;
+  entry.last_used = Clock::now();
+  changed_.notify_all();
+  on_load_(std::chrono::duration<double>(Clock::now() - start).count());
+  lock.unlock();
+  old.reset();
+  trim_heap();
+  lock.lock();
+  return {};
+}
+
+Result<void> Models::unload(std::string_view name, std::string_view version,
+                            Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  TRY(ModelEntry * entry, find_locked(name, version));
+  entry->withdrawn = true;
+  while (entry->state == ModelState::loading || entry->state == ModelState::draining)
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
+      return fail(Errc::busy, "the model is ", to_string(entry->state), " (", entry->name, ")");
+  if (entry->state == ModelState::unloaded) return {};
+  TRY_VOID(drain_locked(lock, *entry, deadline));
+  drop_locked(lock, *entry);
+  return {};
+}
+
+Result<void> Models::drain_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
+                                  Clock::time_point deadline) {
+  entry.state = ModelState::draining;
+  if (changed_.wait_until(lock, deadline, [&entry] { return entry.busy == 0; })) return {};
+  entry.state = ModelState::ready;
+  changed_.notify_all();
+  return fail(Errc::busy, "the model is still in use (", entry.name, ", ", entry.busy,
+              " requests)");
+}
+
+void Models::drop_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry) {
+  auto model = std::move(entry.model);
+  entry.model.reset();
+  entry.state = ModelState::draining;  // nobody loads it anew before its memory is back
+  lock.unlock();
+  model.reset();
+  trim_heap();
+  lock.lock();
+  entry.state = ModelState::unloaded;
+  changed_.notify_all();
+}
+
+bool Models::drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry& keep) {
+  ModelEntry* oldest = nullptr;
+  for (const auto& [key, entry] : entries_)
+    if (entry.get() != &keep && entry->state == ModelState::ready && entry->busy == 0 &&
+        (oldest == nullptr || entry->last_used < oldest->last_used))
+      oldest = entry.get();
+  if (oldest == nullptr) return false;
+  drop_locked(lock, *oldest);
+  return true;
+}
+
+void Models::unload_idle(std::chrono::milliseconds idle_for) {
+  std::unique_lock lock(mutex_);
+  for (const auto& [key, entry] : entries_)
+    if (entry->state == ModelState::ready && entry->busy == 0 &&
+        entry->last_used + idle_for <= Clock::now())
+      drop_locked(lock, *entry);
+}
+
+void Models::give_back(ModelEntry& entry, std::shared_ptr<diagnose::Model> model, bool distrusted) {
+  bool last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    --entry.busy;
+    entry.last_used = Clock::now();
+    if (distrusted && entry.model == model && entry.state == ModelState::ready) {
+      entry.model.reset();
+      entry.state = ModelState::unloaded;
+      last = true;
+    }
+    changed_.notify_all();
+  }
+  model.reset();
+  if (last) trim_heap();
+}
+
+Result<void> Models::rescan() {
+  const std::lock_guard lock(mutex_);
+  return scan_locked();
+}
+
+ModelInfo Models::describe(const ModelEntry& entry) const {
+  ModelInfo info{.name = entry.name,
+                 .version = entry.version,
+                 .state = entry.state,
+                 .is_default = entry.name == default_name_,
+                 .withdrawn = entry.withdrawn,
+                 .reason = entry.failed ? entry.last_error.message : std::string(),
+                 .busy = entry.busy,
+                 .sessions = entry.model != nullptr ? entry.model->sessions() : 0};
+  return info;
+}
+
+std::vector<ModelInfo> Models::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelInfo> infos;
+  for (const auto& [key, entry] : entries_) infos.push_back(describe(*entry));
+  return infos;
+}
+
+Result<ModelInfo> Models::info(std::string_view name, std::string_view version) const {
+  const std::lock_guard lock(mutex_);
+  TRY(const ModelEntry* entry, find_locked(name, version));
+  return describe(*entry);
+}
+
+std::shared_ptr<const diagnose::Model> Models::peek(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto entry = find_locked(name, {});
+  return entry ? (*entry)->model : nullptr;
+}
+
+std::size_t Models::loaded() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::count_if(
+      entries_.begin(), entries_.end(), [](const auto& e) { return e.second->model != nullptr; }));
+}
+
+}  // namespace dermlens::server

@@ -1,0 +1,187 @@
+// Start, accept, drain, end: the process's view of the server.
+#include "server/serve.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+
+#include "base/checked.h"
+#include "memory/process.h"
+#include "server/app.h"
+#include "server/connection.h"
+
+namespace dermlens::server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kDrainPoll{50};
+constexpr std::chrono::seconds kHousekeeping{5};
+
+// What the coroutines of the listener share; on the I/O thread only.
+struct Listener {
+  Listener(asio::io_context& io, std::shared_ptr<App> shared_app)
+      : acceptor(io),
+        signals(io, SIGTERM, SIGINT),
+        app(std::move(shared_app)),
+        connections(std::make_shared<Connections>(app->options.max_connections)) {}
+
+  tcp::acceptor acceptor;
+  asio::signal_set signals;
+  std::shared_ptr<App> app;
+  std::shared_ptr<Connections> connections;
+};
+
+Result<tcp::endpoint> resolve(const Options& options) {
+  boost::system::error_code error;
+  const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
+  const auto address = asio::ip::make_address(host, error);
+  if (error) return fail(Errc::usage, "--host is not an IP address ('", options.host, "')");
+  return tcp::endpoint(address, options.port);
+}
+
+Result<void> bind(Listener& listener) {
+  TRY(const tcp::endpoint endpoint, resolve(listener.app->options));
+  boost::system::error_code error;
+  listener.acceptor.open(endpoint.protocol(), error);
+  if (!error) listener.acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) listener.acceptor.bind(endpoint, error);
+  if (!error) listener.acceptor.listen(1024, error);
+  if (error)
+    return fail(Errc::usage, "cannot listen (", listener.app->options.host, ":",
+                listener.app->options.port, ", ", error.message(), ")");
+  return {};
+}
+
+asio::awaitable<void> accept_clients(std::shared_ptr<Listener> listener) {
+  asio::steady_timer pause(listener->acceptor.get_executor());
+  while (listener->acceptor.is_open()) {
+    auto [error, socket] = co_await listener->acceptor.async_accept(kTuple);
+    if (!listener->acceptor.is_open()) break;
+    if (error) {
+      // Out of descriptors, mostly: those who leave make room.
+      pause.expires_after(kDrainPoll);
+      co_await pause.async_wait(kTuple);
+      continue;
+    }
+    if (listener->connections->full() && !listener->connections->evict_waiting()) continue;
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    asio::co_spawn(listener->acceptor.get_executor(),
+                   serve_connection(std::move(socket), listener->app, listener->connections),
+                   asio::detached);
+  }
+}
+
+// Hands what may wait for a disk to the housekeeping thread.
+void push_chore(const std::shared_ptr<App>& app, std::function<void(App&)> work) {
+  auto ticket = std::make_shared<Ticket>();
+  ticket->run = [app, work = std::move(work)] { work(*app); };
+  ticket->finished = [] {};
+  if (auto pushed = app->chores.push(ticket); !pushed)
+    log(LogLevel::warning, "housekeeping is behind: " + pushed.error().message);
+}
+
+void forget_old_history(App& app) {
+  constexpr std::int64_t kDay = 24 * 60 * 60;
+  const auto gone =
+      app.history->erase_before(std::time(nullptr) - std::int64_t{app.options.history_days} * kDay);
+  if (!gone) log(LogLevel::error, gone.error().message);
+}
+
+asio::awaitable<void> keep_house(std::shared_ptr<Listener> listener) {
+  const std::shared_ptr<App> app = listener->app;
+  asio::steady_timer timer(listener->acceptor.get_executor());
+  const auto idle = app->options.idle_unload;
+  const Clock::duration period =
+      idle.count() > 0 ? std::min<Clock::duration>(kHousekeeping, idle) : kHousekeeping;
+  auto history_due = Clock::now();
+  while (!app->draining) {
+    timer.expires_after(period);
+    co_await timer.async_wait(kTuple);
+    app->results.expire();
+    if (idle.count() > 0 && app->models->loaded() != 0)
+      push_chore(app, [idle](App& a) { a.models->unload_idle(idle); });
+    if (app->history != nullptr && app->options.history_days > 0 && Clock::now() >= history_due) {
+      push_chore(app, forget_old_history);
+      history_due = Clock::now() + std::chrono::hours(1);
+    }
+  }
+}
+
+// After the signal: no new clients, idle ones are sent away, the others get their answers.
+asio::awaitable<void> end_on_signal(std::shared_ptr<Listener> listener, asio::io_context* io) {
+  co_await listener->signals.async_wait(kTuple);
+  App& app = *listener->app;
+  app.draining = true;
+  log(LogLevel::info, "shutting down: " + std::to_string(listener->connections->size()) +
+                          " connections are finished first");
+  boost::system::error_code ignored;
+  listener->acceptor.close(ignored);
+  const auto end = Clock::now() + app.options.deadline;
+  asio::steady_timer timer(*io);
+  while (listener->connections->size() != 0 && Clock::now() < end) {
+    listener->connections->close_waiting();
+    timer.expires_after(kDrainPoll);
+    co_await timer.async_wait(kTuple);
+  }
+  listener->connections->close_all();
+  io->stop();
+}
+
+void announce(const Listener& listener) {
+  const App& app = *listener.app;
+  const Options& options = app.options;
+  boost::system::error_code ignored;
+  const auto endpoint = listener.acceptor.local_endpoint(ignored);
+  log(LogLevel::info,
+      "listening on http://" + options.host + ":" + std::to_string(endpoint.port()) + "/, model " +
+          app.models->default_name() + ", memory limit " + format_size(app.ledger.limit()) + " (" +
+          std::string(to_string(app.limit.source)) + "), " + std::to_string(app.workers.threads()) +
+          " sessions, queue " + std::to_string(options.queue) + ", heatmaps " +
+          (options.explain ? "on" : "off"));
+  if (app.access->required()) {
+    log(LogLevel::info, "a token is needed for everything but the health checks");
+  } else if (endpoint.address().is_loopback()) {
+    log(LogLevel::info, "only this machine can connect; --host and --api-token-file let others in");
+  } else {
+    log(LogLevel::warning, "anyone who reaches this address may use it: no --api-token-file");
+  }
+}
+
+}  // namespace
+
+Result<void> serve(const Options& options) {
+  set_log_format(options.log_format);
+  TRY(const std::shared_ptr<App> app, App::open(options));
+  // Before the connections' frames go, their answers must have come: the pools end first.
+  asio::io_context io(1);
+  auto listener = std::make_shared<Listener>(io, app);
+  TRY_VOID(bind(*listener));
+  announce(*listener);
+  asio::co_spawn(io, accept_clients(listener), asio::detached);
+  asio::co_spawn(io, keep_house(listener), asio::detached);
+  asio::co_spawn(io, end_on_signal(listener, &io), asio::detached);
+  if (options.preload) {
+    push_chore(app, [](App& a) {
+      const auto lease = a.models->acquire({}, {}, Clock::now() + std::chrono::minutes(10));
+      if (!lease) log(LogLevel::error, "preloading failed: " + lease.error().message);
+    });
+  }
+  io.run();
+  app->workers.stop();
+  app->chores.stop();
+  log(LogLevel::info, "ended");
+  return {};
+}
+
+}  // namespace dermlens::server

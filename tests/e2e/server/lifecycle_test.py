@@ -1,0 +1,199 @@
+"""Start, idle, load, unload, swap, end: memory comes back, signals are obeyed, mistakes are told."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+
+IDLE_KB = 12 * 1024
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+class Idle(unittest.TestCase):
+    def test_an_idle_server_is_small(self):
+        with harness.Server() as server:
+            server.get("/health/")
+            server.get("/")
+            self.assertLessEqual(server.status("VmRSS"), IDLE_KB)
+
+    def test_preload_loads_without_a_request(self):
+        for options, env in ((("--preload",), {}), ((), {"PRELOAD_MODEL": "true"})):
+            with harness.Server(*options, env=env) as server:
+                self.assertTrue(wait_for(lambda: server.memory()["model_loaded"]))
+
+    def test_an_unused_model_is_given_back(self):
+        with harness.Server("--idle-unload", "500ms") as server:
+            server.post("/api/v1/explain?keep=false", harness.PHOTO)
+            self.assertTrue(wait_for(lambda: not server.memory()["model_loaded"]))
+            time.sleep(0.2)
+            settled = server.status("RssAnon")
+            for _ in range(3):
+                self.assertEqual(server.post("/api/v1/explain?keep=false", harness.PHOTO).status, 200)
+                self.assertTrue(wait_for(lambda: not server.memory()["model_loaded"]))
+            time.sleep(0.2)
+            self.assertLess(server.status("RssAnon") - settled, 4096)
+
+
+class Cycles(unittest.TestCase):
+    def test_a_hundred_loads_and_unloads_leave_no_growth(self):
+        with harness.Server("--sessions", "1") as server:
+            def cycle():
+                for what in ("load", "unload"):
+                    answer = server.post_json(f"/v2/repository/models/skin7-b0/{what}", {})
+                    self.assertEqual(answer.status, 200, answer.body)
+            for _ in range(10):
+                cycle()
+            before = server.status("RssAnon")
+            threads = server.status("Threads")
+            for _ in range(90):
+                cycle()
+            self.assertLess(server.status("RssAnon") - before, 4096)
+            self.assertEqual(server.status("Threads"), threads)
+            reserved = server.memory()["ledger"]
+            self.assertEqual((reserved["weights"], reserved["arena"], reserved["code"]), (0, 0, 0))
+
+
+class Directory(unittest.TestCase):
+    def test_models_of_a_folder_come_and_are_replaced(self):
+        with harness.tempfile.TemporaryDirectory() as folder:
+            shutil.copy(harness.MODEL, os.path.join(folder, "first.onnx"))
+            os.makedirs(os.path.join(folder, "second", "3"))
+            shutil.copy(harness.MODEL, os.path.join(folder, "second", "3", "model.onnx"))
+            with harness.Server("--model-dir", folder, model=None) as server:
+                names = {(m["name"], m["version"])
+                         for m in server.get("/api/v1/models").json()["models"]}
+                self.assertEqual(names, {("first", "1"), ("second", "3")})
+                answer = server.post("/api/v1/classify?model=second", harness.PHOTO)
+                self.assertEqual(answer.status, 200, answer.body)
+                shutil.copy(harness.MODEL, os.path.join(folder, "third.onnx"))
+                self.assertEqual(server.post("/api/v1/classify?model=third", harness.PHOTO).status, 200)
+                self.assertEqual(server.post("/api/v1/classify?model=none", harness.PHOTO).status, 404)
+                self.swap(server, folder)
+
+    def swap(self, server, folder):
+        """A file that is replaced is taken up by `load`, while requests go on."""
+        stop = threading.Event()
+        statuses = []
+        def ask():
+            while not stop.is_set():
+                statuses.append(server.post("/api/v1/classify?model=first", harness.PHOTO).status)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        fresh = os.path.join(folder, "new")
+        shutil.copy(harness.MODEL, fresh)
+        os.replace(fresh, os.path.join(folder, "first.onnx"))
+        answer = server.post_json("/v2/repository/models/first/load", {})
+        time.sleep(0.3)
+        stop.set()
+        thread.join()
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertEqual(set(statuses), {200})
+        with open(os.path.join(folder, "broken"), "wb") as file:
+            file.write(b"not a model")
+        os.replace(os.path.join(folder, "broken"), os.path.join(folder, "first.onnx"))
+        refused = server.post_json("/v2/repository/models/first/load", {})
+        self.assertGreaterEqual(refused.status, 400)
+        self.assertNotEqual(refused.status, 500)
+        self.assertEqual(server.post("/api/v1/classify?model=first", harness.PHOTO).status, 200)
+
+    def test_the_least_recently_used_gives_way(self):
+        with harness.tempfile.TemporaryDirectory() as folder:
+            for name in "abcdef":
+                shutil.copy(harness.MODEL, os.path.join(folder, name + ".onnx"))
+            with harness.Server("--model-dir", folder, "--memory-limit", "64M", "--sessions", "1",
+                                "--weights", "resident", model=None) as server:
+                for name in "abcdefab":
+                    answer = server.post("/api/v1/classify?model=" + name, harness.PHOTO)
+                    self.assertEqual(answer.status, 200, (name, answer.body))
+                self.assertLess(server.status("VmHWM"), 64 * 1024)
+
+
+class Ending(unittest.TestCase):
+    def test_sigterm_finishes_what_runs_and_ends_with_0(self):
+        server = harness.Server("--sessions", "1")
+        photo = harness.png(1200, 1000)
+        answers = []
+        threads = [threading.Thread(
+            target=lambda: answers.append(server.post("/api/v1/explain", photo).status))
+            for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        self.assertTrue(wait_for(lambda: server.memory()["sessions"]["busy"] > 0))
+        idle = server.connect()
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        server.stop(0)
+        self.assertEqual(answers, [200] * 4)
+        self.assertLess(time.monotonic() - start, 30)
+        idle.close()
+
+    def test_sigint_ends_with_0_too(self):
+        server = harness.Server()
+        server.process.send_signal(signal.SIGINT)
+        self.assertEqual(server.process.wait(20), 0)
+        server.stop(0)
+
+
+class Mistakes(unittest.TestCase):
+    def run_serve(self, *arguments, env=None):
+        done = subprocess.run([harness.BINARY, "serve", *arguments], capture_output=True, timeout=30,
+                              env={**os.environ, **(env or {})}, check=False)
+        return done.returncode, done.stderr.decode()
+
+    def test_each_mistake_is_one_line_and_exit_2_or_3(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = str(taken.getsockname()[1])
+            for arguments in (("--port", port, "--model", harness.MODEL),
+                              ("--port", "0", "--model", "/nowhere.onnx"),
+                              ("--port", "0", "--model", harness.MODEL, "--host", "not an address"),
+                              ("--port", "0", "--model", harness.MODEL, "--api-token-file", "/nowhere"),
+                              ("--port", "0", "--model", harness.MODEL, "--history", "/nowhere/x.db"),
+                              ("--port", "0", "--model", harness.MODEL, "--queue", "many"),
+                              ("--port", "0", "--model", harness.MODEL, "--deadline", "soon"),
+                              ("--port", "0", "--model-dir", "/nowhere/at/all")):
+                code, text = self.run_serve(*arguments)
+                self.assertIn(code, (2, 3), (arguments, text))
+                self.assertEqual(text.count("\n"), 1, (arguments, text))
+                self.assertTrue(text.startswith("dermlens: "), text)
+
+    def test_options_come_from_the_environment(self):
+        with harness.Server(env={"DERMLENS_QUEUE": "7", "DERMLENS_MEMORY_LIMIT": "100M"}) as server:
+            memory = server.memory()
+            self.assertEqual(memory["queue"]["limit"], 7)
+            self.assertEqual((memory["limit_mb"], memory["limit_source"]), (100, "flag"))
+
+
+class Logs(unittest.TestCase):
+    def test_a_line_a_request_without_ids(self):
+        with harness.Server("--log-format", "json") as server:
+            body = server.post("/api/v1/explain", harness.PHOTO).json()
+            server.get("/api/v1/results/" + body["id"])
+            time.sleep(0.1)
+            log = server.log()
+            self.assertNotIn(body["id"], log)
+            lines = [harness.json.loads(line) for line in log.splitlines()]
+            requests = [line["message"] for line in lines if line["message"].startswith("request ")]
+            self.assertTrue(any("POST /api/v1/explain 200" in line for line in requests), requests)
+            self.assertTrue(all("peak=" in line and "ms" in line for line in requests))
+
+
+if __name__ == "__main__":
+    harness.main()

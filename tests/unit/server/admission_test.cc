@@ -1,0 +1,109 @@
+#include "server/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace dermlens::server {
+namespace {
+
+std::shared_ptr<Ticket> ticket(
+    std::function<void()> run, std::function<void()> finished = [] {}) {
+  auto made = std::make_shared<Ticket>();
+  made->run = std::move(run);
+  made->finished = std::move(finished);
+  return made;
+}
+
+// Keeps one worker busy until it is let go.
+class Blocker {
+ public:
+  std::shared_ptr<Ticket> make() {
+    return ticket([this] {
+      started_.set_value();
+      release_.get_future().wait();
+    });
+  }
+  void wait_until_running() { started_.get_future().wait(); }
+  void let_go() { release_.set_value(); }
+
+ private:
+  std::promise<void> started_, release_;
+};
+
+TEST(Workers, AFullQueueIsAnAnswer) {
+  Workers workers(1, 1);
+  Blocker blocker;
+  ASSERT_TRUE(workers.push(blocker.make()));
+  blocker.wait_until_running();
+  EXPECT_TRUE(workers.push(ticket([] {})));
+  const auto refused = workers.push(ticket([] {}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::busy);
+  EXPECT_EQ(workers.depth(), 1U);
+  EXPECT_EQ(workers.busy(), 1U);
+  blocker.let_go();
+}
+
+TEST(Workers, WithoutAQueueFreeThreadsAreStillUsed) {
+  Workers workers(2, 0);
+  Blocker first, second;
+  ASSERT_TRUE(workers.push(first.make()));
+  first.wait_until_running();
+  ASSERT_TRUE(workers.push(second.make()));
+  second.wait_until_running();
+  EXPECT_FALSE(workers.push(ticket([] {})));
+  first.let_go();
+  second.let_go();
+}
+
+TEST(Workers, WithdrawnTicketsAreNeverComputed) {
+  std::atomic<bool> ran = false;
+  {
+    Workers workers(1, 8);
+    Blocker blocker;
+    ASSERT_TRUE(workers.push(blocker.make()));
+    blocker.wait_until_running();
+    const auto waiting = ticket([&ran] { ran = true; });
+    ASSERT_TRUE(workers.push(waiting));
+    EXPECT_EQ(workers.place(waiting), 1U);
+    EXPECT_TRUE(workers.withdraw(waiting));
+    EXPECT_FALSE(workers.withdraw(waiting));
+    blocker.let_go();
+  }
+  EXPECT_FALSE(ran);
+}
+
+TEST(Workers, EveryTicketRunsOnceAndIsFinishedOnce) {
+  std::atomic<int> runs = 0, ends = 0;
+  std::promise<void> all;
+  Workers workers(4, 1000);
+  for (int i = 0; i < 500; ++i)
+    ASSERT_TRUE(workers.push(ticket([&runs] { ++runs; },
+                                    [&ends, &all] {
+                                      if (++ends == 500) all.set_value();
+                                    })));
+  all.get_future().wait();
+  workers.stop();
+  EXPECT_EQ(runs, 500);
+  EXPECT_EQ(ends, 500);
+}
+
+TEST(Workers, StoppingDropsWhatWaitsAndFinishesWhatRuns) {
+  std::atomic<bool> ran = false;
+  Workers workers(1, 8);
+  Blocker blocker;
+  ASSERT_TRUE(workers.push(blocker.make()));
+  blocker.wait_until_running();
+  ASSERT_TRUE(workers.push(ticket([&ran] { ran = true; })));
+  std::thread stopper([&workers] { workers.stop(); });
+  while (workers.depth() != 0) std::this_thread::yield();
+  blocker.let_go();
+  stopper.join();
+  EXPECT_FALSE(ran);
+  EXPECT_FALSE(workers.push(ticket([] {})));
+}
+
+}  // namespace
+}  // namespace dermlens::server
