@@ -64,6 +64,9 @@ CLI::App* Application::command(const std::string& name, const std::string& purpo
                                const std::string& example) {
   CLI::App* sub = root.add_subcommand(name, purpose);
   sub->footer("Example:\n  " + example);
+  // With this callback CLI11 reads the environment for the chosen command alone; without it, the
+  // options that other commands share with it would be read from there too, and overwrite its own.
+  sub->parse_complete_callback([] {});
   return sub;
 }
 

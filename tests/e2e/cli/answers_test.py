@@ -3,9 +3,11 @@
 
 import base64
 import json
+import shutil
+import subprocess
 import unittest
 
-from frame import FIXTURES, SAMPLE, CliTest, png, png_size, read_npy
+from frame import BINARY, FIXTURES, MODEL, SAMPLE, CliTest, png, png_size, read_npy
 
 
 class Classify(CliTest):
@@ -72,6 +74,19 @@ class Classify(CliTest):
         by_option = self.json("classify", photo, "--model", model)["predictions"]
         by_name = self.json("classify", photo, env={"DERMLENS_MODEL": str(model)})["predictions"]
         self.assertEqual(by_option, by_name)
+
+
+    def test_the_shipped_model_is_found_beside_the_executables_tree(self):
+        for place, models in (("build/release", "models"), ("bin", "share/dermlens")):
+            root = self.folder / place.replace("/", "_")
+            (root / place).mkdir(parents=True)
+            (root / models).mkdir(parents=True)
+            shutil.copyfile(MODEL, root / models / MODEL.name)
+            binary = root / place / "dermlens"
+            shutil.copy(BINARY, binary)
+            done = subprocess.run([binary, "inspect", "--json"], capture_output=True, timeout=60,
+                                  check=True, env={})
+            self.assertEqual(json.loads(done.stdout)["path"], str(root / models / MODEL.name))
 
 
 class Stream(CliTest):

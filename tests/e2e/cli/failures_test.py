@@ -113,7 +113,7 @@ class Output(CliTest):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([BINARY, "classify", str(SAMPLE)], stdout=full,
                                   stderr=subprocess.PIPE, timeout=120, check=False,
-                                  env={"DERMLENS_CACHE_DIR": self.cache})
+                                  env=self.environment())
         self.assertEqual(done.returncode, 5)
         self.assertIn(b"dermlens: ", done.stderr)
 
@@ -122,7 +122,7 @@ class Output(CliTest):
         os.close(reader)
         done = subprocess.run([BINARY, "classify", str(SAMPLE), "--json"], stdout=writer,
                               stderr=subprocess.PIPE, timeout=120, check=False,
-                              env={"DERMLENS_CACHE_DIR": self.cache})
+                              env=self.environment())
         os.close(writer)
         self.assertEqual(done.returncode, 5)
 

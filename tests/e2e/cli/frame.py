@@ -70,10 +70,14 @@ class CliTest(unittest.TestCase):
         self.cache = os.environ.setdefault(
             "DERMLENS_TEST_CACHE", tempfile.mkdtemp(prefix="dermlens-test-"))
 
+    def environment(self):
+        return {"PATH": os.environ["PATH"], "DERMLENS_MODEL": str(MODEL),
+                "DERMLENS_CACHE_DIR": self.cache}
+
     def dermlens(self, *arguments, stdin=b"", env=None, expect=0, expect_any=False):
         """Runs the binary; checks the exit code, and that an error is one line that says so."""
-        environment = {"PATH": os.environ["PATH"], "DERMLENS_CACHE_DIR": self.cache, **(env or {})}
-        done = subprocess.run([BINARY, *map(str, arguments)], input=stdin, env=environment,
+        done = subprocess.run([BINARY, *map(str, arguments)], input=stdin,
+                              env={**self.environment(), **(env or {})},
                               capture_output=True, timeout=120, check=False)
         errors = done.stderr.decode()
         self.assertGreaterEqual(done.returncode, 0, f"{arguments}: ended by a signal")

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/json.hpp>
+#include <boost/json/parse.hpp>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -164,7 +164,7 @@ TEST_P(Fixture, AutoIsTheLayerOfTheManifest) {
     }
 }
 INSTANTIATE_TEST_SUITE_P(Golden, Fixture, testing::ValuesIn(fixtures()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& given) { return given.param; });
 
 }  // namespace
 }  // namespace dermlens::diagnose
