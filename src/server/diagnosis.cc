@@ -1,6 +1,7 @@
 // Acquire a session, answer, measure; then the answer as JSON, kept as long as it may be.
 #include "server/diagnosis.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <thread>
@@ -22,9 +23,15 @@ Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
   const auto patience = std::min(request.deadline, Clock::now() + kMemoryPatience);
   for (;;) {
     auto answer = model.answer(input.photo, input.wish);
-    const bool later = !answer && answer.error().code == Errc::no_memory &&
-                       app.workers.busy() > 1 && Clock::now() < patience && !app.draining;
-    if (!later) return answer;
+    if (answer || answer.error().code != Errc::no_memory || app.draining) return answer;
+    if (app.workers.busy() <= 1) {
+      // Nobody is there to wait for; old results give way to a new one.
+      const Error& error = answer.error();
+      if (!app.results.make_room(error.needed - std::min(error.needed, error.available)))
+        return answer;
+      continue;
+    }
+    if (Clock::now() >= patience) return answer;
     std::this_thread::sleep_for(kMemoryPoll);
   }
 }

@@ -145,7 +145,7 @@ Result<void> Models::scan_locked() {
     }
   }
   if (error)
-    return fail(Errc::io, "cannot read the model folder (", options_.directory, ", ",
+    return fail(Errc::usage, "cannot read the model folder (", options_.directory, ", ",
                 error.message(), ")");
   return {};
 }
@@ -209,6 +209,9 @@ Result<std::shared_ptr<diagnose::Model>> Models::load_roomily(std::unique_lock<s
     auto loaded = load_file(entry.path, sessions);
     lock.lock();
     if (loaded || !short_of_memory(loaded.error())) return loaded;
+    const Bytes missing =
+        loaded.error().needed - std::min(loaded.error().needed, loaded.error().available);
+    if (options_.make_room && options_.make_room(missing)) continue;
     if (drop_least_recent_locked(lock, entry)) continue;
     if (sessions == 1) return loaded;
     sessions /= 2;

@@ -76,6 +76,8 @@ class Models {
     std::string default_path;
     std::string directory;  // may be empty
     diagnose::LoadOptions load;
+    // Asked for room before other models are unloaded; false where it has none to give.
+    std::function<bool(Bytes)> make_room;
   };
   // Told about every load that succeeded: seconds it took.
   using OnLoad = std::function<void(double seconds)>;
@@ -83,7 +85,7 @@ class Models {
   ~Models();
 
   // Looks for the files; loads nothing. Fails with not_found where the default model's file is
-  // missing, with io where the folder cannot be read.
+  // missing, with usage where the folder cannot be read.
   static Result<std::unique_ptr<Models>> open(Options options, Ledger& ledger, OnLoad on_load);
 
   // A session of a model, loaded first where need be. An empty name is the default model, an empty

@@ -59,6 +59,14 @@ bool Results::erase(std::string_view id) {
   return true;
 }
 
+bool Results::make_room(Bytes bytes) {
+  const std::lock_guard lock(mutex_);
+  if (order_.empty()) return false;
+  const Bytes before = bytes_;
+  while (!order_.empty() && before - bytes_ < bytes) drop_oldest();
+  return true;
+}
+
 void Results::expire() {
   const std::lock_guard lock(mutex_);
   const auto now = std::chrono::steady_clock::now();

@@ -35,6 +35,8 @@ class Results {
   // Null where there is none (any more).
   std::shared_ptr<const StoredResult> find(std::string_view id);
   bool erase(std::string_view id);
+  // Drops the oldest until `bytes` are free again or none are left; false where there was none.
+  bool make_room(Bytes bytes);
   // Drops what is older than the time to live.
   void expire();
   std::size_t count() const;

@@ -23,19 +23,25 @@ SKIP = 77
 
 
 def png(width=96, height=80, seed=1):
-    """A picture with a gradient and a reddish blob: enough for a network to have an opinion."""
+    """A picture with a gradient and a reddish blob: enough for a network to have an opinion. A
+    large one repeats the pixels of a small one."""
+    scale = max(1, width // 96)
+    columns, lines = width // scale, height // scale
     rows = bytearray()
-    for y in range(height):
-        rows.append(0)
-        for x in range(width):
-            inside = (x - width // 2) ** 2 + (y - height // 2) ** 2 < (width // 5) ** 2
+    for y in range(lines):
+        row = bytearray()
+        for x in range(columns):
+            inside = (x - columns // 2) ** 2 + (y - lines // 2) ** 2 < (columns // 5) ** 2
             noise = (x * 31 + y * 17 + seed * 13) % 23
-            rows += bytes((220 if inside else 190 - y // 2 + noise, 90 if inside else 150 + noise,
+            pixel = bytes((220 if inside else 190 - y // 2 + noise, 90 if inside else 150 + noise,
                            90 if inside else 130 + noise))
+            row += pixel * scale
+        rows += (b"\0" + row) * scale
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(
             ">I", zlib.crc32(kind + data))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    header = struct.pack(">IIBBBBB", columns * scale, lines * scale, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
             + chunk(b"IDAT", zlib.compress(bytes(rows), 1)) + chunk(b"IEND", b""))
 
 
@@ -66,7 +72,12 @@ class Server:
         self.log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(arguments + list(options), env=environment,
                                         stdout=subprocess.DEVNULL, stderr=self.log_file)
-        self.port = self._wait_for_port()
+        try:
+            self.port = self._wait_for_port()
+        except RuntimeError:
+            self.log_file.close()
+            self.folder.cleanup()
+            raise
 
     def _wait_for_port(self):
         deadline = time.monotonic() + 60
@@ -139,19 +150,39 @@ class Server:
             raise
         finally:
             self.log_file.close()
+            log = self.log()
+            self.folder.cleanup()
         if expect is not None and code != expect:
-            raise AssertionError(f"the server ended with {code}: {self.log()[-2000:]}")
+            raise AssertionError(f"the server ended with {code}: {log[-2000:]}")
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        try:
-            self.stop(0 if kind is None else None)
-        finally:
-            if kind is not None:
-                sys.stderr.write(self.log()[-3000:])
-            self.folder.cleanup()
+        if kind is not None:
+            sys.stderr.write(self.log()[-3000:])
+        self.stop(0 if kind is None else None)
+
+
+class Watch:
+    """The largest value of a field of /proc/PID/status while it is entered."""
+
+    def __init__(self, server, field):
+        self.server, self.field, self.peak_kb = server, field, 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self.stop.wait(0.005):
+            self.peak_kb = max(self.peak_kb, self.server.status(self.field))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
 
 
 def read_all(connection):
