@@ -36,8 +36,9 @@ export const wholePercent = written({ style: "percent", maximumFractionDigits: 0
 export const whole = written({ maximumFractionDigits: 0 });
 export const oneDecimal = written({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-// MB are 2^20 bytes here, as everywhere in dermlens.
-export const megabytes = (bytes) => `${oneDecimal(bytes / 1048576)} MB`;
+// MB are 2^20 bytes here, as everywhere in dermlens; GB, for limits of whole machines, 2^30.
+export const megabytes = (bytes) =>
+  bytes < 10 * 2 ** 30 ? `${oneDecimal(bytes / 2 ** 20)} MB` : `${oneDecimal(bytes / 2 ** 30)} GB`;
 export const fileSize = (bytes) =>
   bytes < 1048576 ? `${whole(bytes / 1024)} KB` : megabytes(bytes);
 export const milliseconds = (value) =>

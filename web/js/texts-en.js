@@ -69,8 +69,8 @@ export const english = {
   "limits.gate":
     "A check for photos unlike any it has learned exists, but it is weak. It is no safety net.",
 
-  "disclaimer.error": "The model makes mistakes. See a doctor.",
-  "disclaimer.clinical": "A professional must verify any result by clinical means.",
+  "disclaimer.error": "The model makes mistakes: take this as a hint only, and see a doctor.",
+  "disclaimer.clinical": "Every result must be verified by a professional by clinical means.",
 
   "result.top": "Looks most like",
   "result.unsure": "The next one is close behind: read this as “one of these”.",
@@ -109,7 +109,7 @@ export const english = {
   "map.layer.auto": "Chosen for this model",
   "map.layer.last_conv": "Last convolution",
   "map.sentence":
-    "The heatmap shows which parts of the photo pushed the model towards this answer. It does not outline disease, and it does not show that the answer is right.",
+    "The heatmap shows which parts of the photo raised the model’s score for this class. It does not outline the disease, and it does not say whether the model is right.",
   "map.degenerate": "This heatmap says nothing",
   "map.degenerateText":
     "It is zero everywhere: at this layer nothing in the photo speaks for this condition. Do not read anything into it.",

@@ -68,8 +68,10 @@ export const vietnamese = {
   "limits.gate":
     "Có phép kiểm tra ảnh khác lạ so với những gì đã học, nhưng nó yếu. Nó không phải lưới an toàn.",
 
-  "disclaimer.error": "Mô hình có thể sai. Hãy đi khám bác sĩ.",
-  "disclaimer.clinical": "Mọi kết quả phải được nhân viên y tế xác nhận bằng thăm khám lâm sàng.",
+  "disclaimer.error":
+    "Mô hình có thể nhầm lẫn: kết quả chỉ để tham khảo, hãy đến gặp bác sĩ da liễu.",
+  "disclaimer.clinical":
+    "Mọi kết quả phải được chuyên gia y tế xác minh bằng phương pháp lâm sàng.",
 
   "result.top": "Giống nhất với",
   "result.unsure": "Tình trạng kế tiếp gần sát: hãy hiểu là “một trong các tình trạng này”.",
@@ -108,7 +110,7 @@ export const vietnamese = {
   "map.layer.auto": "Chọn sẵn cho mô hình này",
   "map.layer.last_conv": "Tích chập cuối cùng",
   "map.sentence":
-    "Bản đồ nhiệt cho thấy phần nào của ảnh đã đẩy mô hình về câu trả lời này. Nó không khoanh vùng bệnh và không chứng tỏ câu trả lời là đúng.",
+    "Bản đồ nhiệt cho thấy vùng ảnh làm tăng điểm của nhóm này trong mô hình. Nó không khoanh vùng bệnh và không cho biết mô hình có đúng hay không.",
   "map.degenerate": "Bản đồ nhiệt này không cho biết gì",
   "map.degenerateText":
     "Nó bằng không ở mọi nơi: tại tầng này không có gì trong ảnh ủng hộ tình trạng này. Đừng rút ra điều gì từ nó.",

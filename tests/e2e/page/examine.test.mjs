@@ -72,7 +72,7 @@ for (const language of ["en", "vi"])
       );
       assert.match(
         await page.textContent("main"),
-        language === "vi" ? /không khoanh vùng bệnh/ : /does not outline disease/,
+        language === "vi" ? /không khoanh vùng bệnh/ : /does not outline the disease/,
       );
       assert.equal(await page.locator(".disclaimers p").count(), 2);
     }));
