@@ -95,7 +95,7 @@ Result<Lowered> lower(const graph::Graph& graph) {
     TRY_VOID(lower_part(builder, 0, builder.early_count, false));
     // Early outputs are read after the forward part: their row-major form belongs to it.
     for (const graph::ValueId output : graph.outputs())
-      if (builder.is_made(output)) builder.get_plain(output);
+      if (builder.is_made(output) || builder.quantized(output)) builder.get_plain(output);
     const std::size_t late_begin = builder.step_count();
     TRY_VOID(lower_part(builder, builder.early_count, builder.order.size(), true));
     return std::move(builder).finish(late_begin);

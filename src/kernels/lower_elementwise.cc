@@ -53,6 +53,12 @@ Location output_like(Builder& builder, const graph::Node& node, std::size_t inde
   return builder.make(node.output, input.desc);
 }
 
+bool is_padded(const Desc& desc) {
+  for (int i = 0; i < desc.data.ndims; ++i)
+    if (desc.data.padded_dims[i] != desc.data.dims[i]) return true;
+  return false;
+}
+
 // The operand broadcast to `shape`, row-major, in a buffer of its own.
 Location expanded(Builder& builder, const graph::Node& node, graph::ValueId value,
                   const graph::Shape& shape) {
@@ -265,8 +271,10 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
   TRY(PostOpArguments post, make(attr));
   const dnnl::binary::desc desc(*algorithm, a.desc, b.desc, a.desc);
   const dnnl::binary::primitive_desc pd(desc, attr, cpu_engine());
-  const Location y = needs_expansion ? builder.place(node.output, a, a.desc)
-                                     : output_like(builder, node, large, a);
+  // oneDNN 2.6.3's AVX2 kernel computes wrongly in place where channels are padded.
+  const Location y = needs_expansion     ? builder.place(node.output, a, a.desc)
+                     : is_padded(a.desc) ? builder.make(node.output, a.desc)
+                                         : output_like(builder, node, large, a);
   std::vector<Argument> arguments{argument(DNNL_ARG_SRC_0, a), argument(DNNL_ARG_SRC_1, b)};
   arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
   arguments.push_back(argument(DNNL_ARG_DST, y));
