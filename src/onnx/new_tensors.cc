@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "onnx/pages_behind.h"
 #include "onnx/writer.h"
 
 namespace dermlens::onnx {
@@ -59,8 +60,7 @@ Result<void> write_narrow(ByteView stored, DType type, const MappedFile* file,
                     wide[i], ")");
     }
     TRY_VOID(sink(std::as_bytes(std::span(narrow.data(), count))));
-    if (file)
-      file->drop(static_cast<std::size_t>(piece.data() - file->bytes().data()), piece.size());
+    if (file) drop_behind(*file, piece);
     stored = stored.subspan(piece.size());
   }
   return {};

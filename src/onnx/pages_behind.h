@@ -9,6 +9,16 @@
 
 namespace dermlens::onnx {
 
+// How far the kernel's neighbourhoods may reach back: a huge page.
+inline constexpr std::size_t kNeighbourhood = std::size_t{2} << 20;
+
+// Gives back the pages of `passed`, which lies in the file, and of the neighbourhood before it.
+inline void drop_behind(const MappedFile& file, ByteView passed) {
+  const auto offset = static_cast<std::size_t>(passed.data() - file.bytes().data());
+  const std::size_t back = std::min(offset, kNeighbourhood);
+  file.drop(offset - back, back + passed.size());
+}
+
 class PagesBehind {
  public:
   // `file` may be null: then nothing is given back. Outlives this object otherwise.
@@ -25,15 +35,14 @@ class PagesBehind {
     if (!file_) return;
     const auto end =
         static_cast<std::size_t>(message.data() + message.size() - file_->bytes().data());
-    if (end < dropped_ + kStep) return;
+    if (end < dropped_ + kNeighbourhood) return;
     // From a step before the last one: the kernel's neighbourhoods reach backwards too.
-    const std::size_t begin = dropped_ - std::min(dropped_, kStep);
+    const std::size_t begin = dropped_ - std::min(dropped_, kNeighbourhood);
     file_->drop(begin, end - begin);
     dropped_ = end;
   }
 
  private:
-  static constexpr std::size_t kStep = std::size_t{2} << 20;
   const MappedFile* file_;
   std::size_t dropped_ = 0;
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <protozero/varint.hpp>
 
+#include "onnx/pages_behind.h"
+
 namespace dermlens::onnx {
 namespace {
 
@@ -53,9 +55,7 @@ Result<void> Pieces::write(const Piece& piece, DraftFile& file) {
   for (std::size_t done = 0; done < piece.view.size(); done += kChunk) {
     const ByteView chunk = piece.view.subspan(done, std::min(kChunk, piece.view.size() - done));
     TRY_VOID(file.append(chunk));
-    if (piece.file)
-      piece.file->drop(static_cast<std::size_t>(chunk.data() - piece.file->bytes().data()),
-                       chunk.size());
+    if (piece.file) drop_behind(*piece.file, chunk);
   }
   if (!piece.tensor.write_to) return {};
   Bytes written = 0;

@@ -7,6 +7,7 @@
 #include <protozero/pbf_writer.hpp>
 #include <set>
 
+#include "onnx/pages_behind.h"
 #include "onnx/pieces.h"
 #include "onnx/protobuf_fields.h"
 #include "onnx/tensors.h"
@@ -106,6 +107,15 @@ Result<void> for_each_field(ByteView message,
       begin = end;
       TRY_VOID(visit(field));
     }
+    return {};
+  });
+}
+
+// Checks the graph's bounds, and says where its nodes lie.
+Result<GraphView> count_graph(ByteView message, const MappedFile& file) {
+  PagesBehind pages(&file);
+  return parse_graph(message, [&](ByteView passed) -> Result<void> {
+    pages.passed(passed);
     return {};
   });
 }
@@ -241,9 +251,14 @@ Result<void> Rewriter::graph_field(const Field& part, Pieces& out) {
 }
 
 Result<Pieces> Rewriter::graph(ByteView message) {
-  TRY_VOID(parse_graph(message, [](ByteView) -> Result<void> { return {}; }));
+  TRY_VOID(count_graph(message, *file_));
   Pieces out;
-  TRY_VOID(for_each_field(message, [&](const Field& part) { return graph_field(part, out); }));
+  PagesBehind pages(file_.get());
+  TRY_VOID(for_each_field(message, [&](const Field& part) -> Result<void> {
+    TRY_VOID(graph_field(part, out));
+    pages.passed(part.whole);
+    return {};
+  }));
   TRY_VOID(new_nodes(nodes_, out));
   for (const auto& [name, tensor] : edit_.added) TRY_VOID(new_tensor(name, tensor, out));
   TRY_VOID(check_edit());
@@ -335,7 +350,7 @@ Result<void> visit_nodes(const std::string& path,
                          const std::function<Result<void>(const NodeSummary&)>& visit) {
   TRY(const auto file, MappedFile::open(path));
   TRY(const ModelView model, parse_model(file->bytes()));
-  TRY(const GraphView graph, parse_graph(model.graph, [](ByteView) -> Result<void> { return {}; }));
+  TRY(const GraphView graph, count_graph(model.graph, *file));
   std::size_t index = 0;
   return for_each_node(graph, [&](ByteView message) -> Result<void> {
     TRY(const NodeView view, parse_node(message));
