@@ -254,11 +254,12 @@ Result<Pieces> Rewriter::graph(ByteView message) {
   TRY_VOID(count_graph(message, *file_));
   Pieces out;
   PagesBehind pages(file_.get());
-  TRY_VOID(for_each_field(message, [&](const Field& part) -> Result<void> {
+  const auto copy = [&](const Field& part) -> Result<void> {
     TRY_VOID(graph_field(part, out));
     pages.passed(part.whole);
     return {};
-  }));
+  };
+  TRY_VOID(for_each_field(message, copy));
   TRY_VOID(new_nodes(nodes_, out));
   for (const auto& [name, tensor] : edit_.added) TRY_VOID(new_tensor(name, tensor, out));
   TRY_VOID(check_edit());
