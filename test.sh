@@ -17,6 +17,23 @@ $python/bin/python -c "import onnx, onnxruntime, numpy, PIL" 2>/dev/null ||
   $python/bin/python -m pip install -q onnx onnxruntime numpy pillow ||
   echo "test.sh: no ONNX Runtime from PyPI; its tests will be skipped" >&2
 
+# ONNX's own operator tests: Debian's stop at opset 17; onnx 1.13 is opset 18, and its package
+# holds them (that of later versions does not always).
+nodes=onnx/backend/test/data/node
+[[ -d build/onnx18/$nodes ]] ||
+  $python/bin/python -m pip install -q --no-deps --target build/onnx18 onnx==1.13.1 ||
+  echo "test.sh: no onnx 1.13 from PyPI; operator tests stop at opset 17" >&2
+export DERMLENS_ONNX_NODE_TESTS="/usr/lib/python3/dist-packages/$nodes:$PWD/build/onnx18/$nodes"
+
+# The page's tests drive a real browser through two packages from npm; without them they are skipped.
+if command -v npm >/dev/null; then
+  mkdir -p build/node
+  cp tests/e2e/page/package.json tests/e2e/page/package-lock.json build/node/
+  npm ci --prefix build/node --silent ||
+    echo "test.sh: no packages from npm; the page's tests will be skipped" >&2
+  export DERMLENS_NODE_MODULES="$PWD/build/node/node_modules"
+fi
+
 options=()
 command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 cmake --preset dev "${options[@]}" >build/configure.log || { cat build/configure.log; exit 1; }

@@ -3,9 +3,10 @@
 
   tests/check_registered.py [ROOT]
 
-A test is *_test.cc, *_fuzz.cc, *_test.py or *_test.sh under tests/. It counts as registered if a CMakeLists.txt in
-its folder or one above it, up to tests/, names it (by its path from there). Every .cc under src/ must be
-named by its library's CMakeLists.txt in the same way.
+A test is *_test.cc, *_fuzz.cc, *_test.py or *_test.sh under tests/. It counts as registered if a
+CMakeLists.txt (or a .cmake file, which one includes) in its folder or one above it, up to tests/,
+names it by its path from there; for NAME_fuzz.cc, dermlens_fuzz(NAME ...) is enough. Every .cc under
+src/ must be named in the same way.
 """
 
 import pathlib
@@ -18,12 +19,16 @@ SKIPPED = {"__pycache__", "node_modules", "corpus"}
 
 def named_in_lists(path, top):
     for folder in path.parents:
-        lists = folder / "CMakeLists.txt"
-        if lists.exists():
+        for lists in [folder / "CMakeLists.txt", *folder.glob("*.cmake")]:
+            if not lists.exists():
+                continue
             code = re.sub(r"#.*", "", lists.read_text(encoding="utf-8"))
             relative = re.escape(path.relative_to(folder).as_posix())
             if re.search(rf"(?<![\w./-]){relative}(?![\w.-])|/{relative}(?![\w.-])", code):
                 return True
+            if path.name.endswith("_fuzz.cc"):
+                if re.search(rf"dermlens_fuzz\(\s*{path.name[:-len('_fuzz.cc')]}\b", code):
+                    return True
         if folder == top:
             return False
     return False

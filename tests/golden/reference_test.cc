@@ -1,6 +1,7 @@
-// Whole networks against PyTorch: logits, activations, gradients by autograd and Grad-CAM grids
-// that tools/make_reference_models.py has written. Too large to commit: the folder is named by
-// DERMLENS_REFERENCE_DIR, or build/reference.
+// Whole networks against PyTorch: logits, activations, gradients by autograd, Grad-CAM grids.
+// The mini networks of tests/golden/fixtures are committed; those that
+// tools/make_reference_models.py writes are too large: their folder is named by
+// DERMLENS_REFERENCE_DIR, or is build/reference.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 
 #include "base/npy.h"
 #include "exec/program.h"
+#include "golden/tolerances.h"
 #include "grad/grad.h"
 #include "graph/passes.h"
 #include "onnx/reader.h"
@@ -22,30 +24,42 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Relative to the largest element; gradients relative in L2 (docs/architecture.md says why).
-constexpr double kLogits = 1e-4;
-constexpr double kGrid = 3e-4;
-constexpr double kSmoothGradient = 1e-3;
-constexpr double kKinkedGradient = 5e-2;
-
 fs::path reference_folder() {
   const char* folder = std::getenv("DERMLENS_REFERENCE_DIR");
   return folder != nullptr ? fs::path(folder) : fs::path(DERMLENS_SOURCE_DIR "/build/reference");
 }
 
-std::vector<std::string> models() {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(reference_folder(), ignored))
-    if (fs::exists(entry.path() / "manifest.json")) names.push_back(entry.path().filename());
-  std::ranges::sort(names);
-  return names;
-}
+// One ONNX file with the goldens beside it.
+struct Network {
+  fs::path folder;
+  std::string file = "onnx";  // the manifest's key of the file's name
+  std::string name() const {
+    return folder.filename().string() + (file == "onnx" ? "" : file.substr(4));
+  }
+};
 
 boost::json::object read_json(const fs::path& path) {
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   return boost::json::parse(text.str()).as_object();
+}
+
+// Every network of the committed fixtures and of the reference folder, in both forms where it has
+// two: batch norm folded by the exporter, or not.
+std::vector<Network> networks() {
+  std::vector<Network> found;
+  for (const fs::path& root :
+       {fs::path(DERMLENS_SOURCE_DIR "/tests/golden/fixtures"), reference_folder()}) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(root, ignored)) {
+      if (!fs::exists(entry.path() / "manifest.json")) continue;
+      found.push_back({entry.path()});
+      if (read_json(entry.path() / "manifest.json").contains("onnx_unfolded"))
+        found.push_back({entry.path(), "onnx_unfolded"});
+    }
+  }
+  std::ranges::sort(found, {}, &Network::name);
+  return found;
 }
 
 std::vector<float> read_floats(const fs::path& path) { return read_npy(path)->to_floats(); }
@@ -92,14 +106,15 @@ std::vector<float> grad_cam(std::span<const float> maps, std::span<const float> 
   return positive;
 }
 
-class Reference : public testing::TestWithParam<std::string> {
+class Reference : public testing::TestWithParam<Network> {
  protected:
   void SetUp() override {
-    folder_ = reference_folder() / GetParam();
+    folder_ = GetParam().folder;
     manifest_ = read_json(folder_ / "manifest.json");
   }
   std::string text(const char* key) const { return std::string(manifest_.at(key).as_string()); }
   std::vector<float> floats(const char* key) const { return read_floats(folder_ / text(key)); }
+  bool is(const char* key) const { return manifest_.contains(key) && manifest_.at(key).as_bool(); }
 
   fs::path folder_;
   boost::json::object manifest_;
@@ -161,46 +176,62 @@ std::span<const float> output(const Loaded& loaded, const std::string& name) {
 TEST_P(Reference, LogitsActivationsGradientsAndGridsAreThoseOfPyTorch) {
   const boost::json::array& layers = manifest_.at("layers").as_array();
   Loaded loaded;
-  ASSERT_NO_FATAL_FAILURE(load(folder_ / text("onnx"), text("output"), layers, loaded));
+  const double of_logits = is("quantized") ? golden::kQuantized : golden::kLogits;
+  const double of_maps = is("quantized") ? golden::kQuantized : golden::kActivation;
+  const double of_grids = is("quantized") ? golden::kQuantized : golden::kCamGrid;
+  const double of_gradients = is("kinks") ? golden::kGradientKinks : golden::kGradientSmooth;
+  const fs::path file = folder_ / text(GetParam().file.c_str());
+  ASSERT_NO_FATAL_FAILURE(load(file, text("output"), layers, loaded));
   ASSERT_NO_FATAL_FAILURE(forward(loaded, text("input"), floats("second_input_file")));
   const auto second = output(loaded, text("output"));
   const std::vector<float> second_logits(second.begin(), second.end());
-  EXPECT_LE(max_error(second_logits, floats("second_logits_file")), kLogits);
+  EXPECT_LE(max_error(second_logits, floats("second_logits_file")), of_logits);
   ASSERT_NO_FATAL_FAILURE(forward(loaded, text("input"), floats("input_file")));
   const auto logits = output(loaded, text("output"));
-  EXPECT_LE(max_error(logits, floats("logits_file")), kLogits);
+  EXPECT_LE(max_error(logits, floats("logits_file")), of_logits);
   // An engine that prints the same for every photo would pass a test of one photo.
-  EXPECT_GT(max_error(second_logits, logits), 0.05);
+  EXPECT_GT(max_error(second_logits, logits), golden::kLogitSpread);
 
   const auto seed = loaded.session->input(*loaded.program->find_input(loaded.seed));
   std::ranges::fill(seed, 0.0F);
   seed[static_cast<std::size_t>(manifest_.at("class_index").as_int64())] = 1;
   ASSERT_TRUE(loaded.session->backward());
-  const double tolerance = manifest_.at("kinks").as_bool() ? kKinkedGradient : kSmoothGradient;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const boost::json::object& layer = layers[i].as_object();
-    const auto file = [&](const char* key) {
+    const auto wanted = [&](const char* key) {
       return read_floats(folder_ / std::string(layer.at(key).as_string()));
     };
     SCOPED_TRACE(std::string(layer.at("kind").as_string()));
     const auto maps = output(loaded, loaded.maps[i]);
     const auto gradient = output(loaded, loaded.gradients[i]);
-    EXPECT_LE(max_error(maps, file("act")), kGrid);
-    const double error = l2_error(gradient, file("grad"));
-    EXPECT_LE(error, tolerance);
+    EXPECT_LE(max_error(maps, wanted("act")), of_maps);
+    const double error = l2_error(gradient, wanted("grad"));
+    EXPECT_LE(error, of_gradients);
     RecordProperty("gradient_l2_" + std::string(layer.at("kind").as_string()),
                    std::to_string(error));
     const std::string kind(layer.at("kind").as_string());
     if (kind != "last_conv" && kind != "auto") continue;
     const auto channels = static_cast<std::size_t>(layer.at("shape").at(1).as_int64());
-    EXPECT_LE(max_error(grad_cam(maps, gradient, channels), file("cam")), kGrid);
+    EXPECT_LE(max_error(grad_cam(maps, gradient, channels), wanted("cam")), of_grids);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, Reference, testing::ValuesIn(models()),
-                         [](const auto& network) { return network.param; });
-// Without references there is nothing to instantiate, which test.sh makes sure of.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Reference);
+TEST_P(Reference, ASecondProgramInTheSameProcessSaysTheSame) {
+  const fs::path file = folder_ / text(GetParam().file.c_str());
+  const boost::json::array& layers = manifest_.at("layers").as_array();
+  std::vector<float> logits;
+  for (int time = 0; time < 2; ++time) {
+    Loaded loaded;
+    ASSERT_NO_FATAL_FAILURE(load(file, text("output"), layers, loaded));
+    ASSERT_NO_FATAL_FAILURE(forward(loaded, text("input"), floats("input_file")));
+    const auto again = output(loaded, text("output"));
+    if (time == 0) logits.assign(again.begin(), again.end());
+    EXPECT_TRUE(std::ranges::equal(again, logits));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Reference, testing::ValuesIn(networks()),
+                         [](const auto& network) { return network.param.name(); });
 
 }  // namespace
 }  // namespace dermlens
