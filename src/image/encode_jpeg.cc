@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <optional>
+#include <vector>
 
 // jpeglib.h needs <cstdio> before it, jerror.h needs jpeglib.h.
 // clang-format off
@@ -34,6 +35,9 @@ struct Writer {
   std::array<JOCTET, kBuffer> buffer{};
 };
 
+// Where the next row lies until the one after it is asked for.
+using NextRow = std::function<const std::uint8_t*(std::uint32_t y)>;
+
 Writer& self(j_compress_ptr info) { return *static_cast<Writer*>(info->client_data); }
 
 void on_error(j_common_ptr info) {
@@ -53,7 +57,7 @@ void flush(j_compress_ptr info, std::size_t size) {
   if (!append(self(info), size)) std::longjmp(self(info).escape, 1);
 }
 
-bool write_rows(Writer& writer, const Picture& picture, int quality) {
+bool write_rows(Writer& writer, Size size, const NextRow& next, int quality) {
   if (setjmp(writer.escape) != 0) return false;
   jpeg_compress_struct& info = writer.info;
   info.err = jpeg_std_error(&writer.errors);
@@ -72,8 +76,8 @@ bool write_rows(Writer& writer, const Picture& picture, int quality) {
     flush(compress, kBuffer - compress->dest->free_in_buffer);
   };
   info.dest = &writer.destination;
-  info.image_width = picture.size().width;
-  info.image_height = picture.size().height;
+  info.image_width = size.width;
+  info.image_height = size.height;
   info.input_components = 3;
   info.in_color_space = JCS_RGB;
   jpeg_set_defaults(&info);
@@ -81,32 +85,50 @@ bool write_rows(Writer& writer, const Picture& picture, int quality) {
   jpeg_start_compress(&info, TRUE);
   while (info.next_scanline < info.image_height) {
     // libjpeg asks for mutable rows, and only reads them.
-    JSAMPROW rows[] = {const_cast<JSAMPROW>(picture.row(info.next_scanline))};
+    JSAMPROW rows[] = {const_cast<JSAMPROW>(next(info.next_scanline))};
     jpeg_write_scanlines(&info, rows, 1);
   }
   jpeg_finish_compress(&info);
   return true;
 }
 
-}  // namespace
-
-Result<GrowingBytes> encode_jpeg(const Picture& picture, int quality, Ledger& ledger) {
+Result<GrowingBytes> encode(Size size, const NextRow& next, int quality, Ledger& ledger) {
   if (quality < 1 || quality > 100)
     return fail(Errc::usage, "JPEG quality is out of range (", quality, ", 1 to 100)");
-  if (picture.size().width > JPEG_MAX_DIMENSION || picture.size().height > JPEG_MAX_DIMENSION)
-    return fail(Errc::unsupported, "too long for a JPEG (", to_string(picture.size()), ", limit ",
+  if (size.width > JPEG_MAX_DIMENSION || size.height > JPEG_MAX_DIMENSION)
+    return fail(Errc::unsupported, "too long for a JPEG (", to_string(size), ", limit ",
                 JPEG_MAX_DIMENSION, ")");
   // Tables and structs, and three planes of some 40 rows.
-  const Bytes working = (96 << 10) + 120 * (Bytes{picture.size().width} + 64);
+  const Bytes working = (96 << 10) + 120 * (Bytes{size.width} + 64);
   TRY(const Reservation hold, ledger.reserve(Category::encode, working));
   TRY(GrowingBytes out, GrowingBytes::make(ledger, Category::encode, kFirstBytes));
   Writer writer(out);
-  if (!write_rows(writer, picture, quality)) {
+  if (!write_rows(writer, size, next, quality)) {
     if (writer.error) return tl::make_unexpected(std::move(*writer.error));
     return fail(Errc::no_memory, "the JPEG encoder found no memory");
   }
   out.shrink();
   return out;
+}
+
+}  // namespace
+
+Result<GrowingBytes> encode_jpeg(const Picture& picture, int quality, Ledger& ledger) {
+  return encode(
+      picture.size(), [&picture](std::uint32_t y) { return picture.row(y); }, quality, ledger);
+}
+
+Result<GrowingBytes> encode_jpeg(Size size, const FillRow& fill, int quality, Ledger& ledger) {
+  const Bytes row_bytes = Bytes{3} * size.width;
+  TRY(const Reservation hold, ledger.reserve(Category::encode, row_bytes));
+  std::vector<std::uint8_t> row(row_bytes);
+  return encode(
+      size,
+      [&](std::uint32_t y) {
+        fill(y, row);
+        return row.data();
+      },
+      quality, ledger);
 }
 
 }  // namespace dermlens

@@ -1,6 +1,7 @@
 // What is encoded decodes to the same picture, carries no metadata, and is in the ledger.
 #include "image/encode.h"
 
+#include <algorithm>
 #include <string>
 
 #include "fixtures.h"
@@ -29,6 +30,21 @@ TEST(Encode, JpegIsClose) {
   const auto back = decode_whole(view(*bytes), ledger);
   ASSERT_TRUE(back.has_value());
   EXPECT_LT(distance(back->pixels(), picture->pixels()).mean, 8);
+}
+
+TEST(Encode, JpegByRowsIsTheSameFileAsJpegOfTheWholePicture) {
+  Ledger ledger(kPlenty);
+  const Picture picture = picture_of(golden("resize_97x61.npy"), ledger);
+  const auto whole = encode_jpeg(picture, 85, ledger);
+  const auto rows = encode_jpeg(
+      picture.size(),
+      [&](std::uint32_t y, std::span<std::uint8_t> row) {
+        std::copy_n(picture.row(y), row.size(), row.begin());
+      },
+      85, ledger);
+  ASSERT_TRUE(whole.has_value());
+  ASSERT_TRUE(rows.has_value());
+  EXPECT_EQ(rows->text(), whole->text());
 }
 
 TEST(Encode, NothingButPixelsIsHandedOut) {
