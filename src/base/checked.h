@@ -1,8 +1,8 @@
 // Arithmetic on numbers that come from a file or a client: it fails instead of wrapping.
 #pragma once
 
-#include <cstddef>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>

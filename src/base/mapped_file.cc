@@ -184,9 +184,9 @@ void drop_pages(ByteView bytes) {
     if (base == 0 || address < base || address + bytes.size() > base + slot.size) continue;
     if (slot.damaged) return;
     const std::uintptr_t begin = base + drop_begin(address - base);
-    const std::uintptr_t end = std::min<std::uintptr_t>(
-        base + align_up(address - base + bytes.size(), kFaultAround),
-        base + align_up(slot.size, kPage));
+    const std::uintptr_t end =
+        std::min<std::uintptr_t>(base + align_up(address - base + bytes.size(), kFaultAround),
+                                 base + align_up(slot.size, kPage));
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
     return;
   }

@@ -66,9 +66,9 @@ tl::unexpected<Error> within(std::string_view place, Error error);
 
 #define DERMLENS_CONCAT_INNER(a, b) a##b
 #define DERMLENS_CONCAT(a, b) DERMLENS_CONCAT_INNER(a, b)
-#define DERMLENS_TRY(result, declaration, ...)                            \
-  auto&& result = (__VA_ARGS__);                                          \
-  if (!result) return tl::make_unexpected(std::move(result).error());     \
+#define DERMLENS_TRY(result, declaration, ...)                        \
+  auto&& result = (__VA_ARGS__);                                      \
+  if (!result) return tl::make_unexpected(std::move(result).error()); \
   declaration = std::move(*result)
 
 // TRY(const Bytes need, checked_mul(a, b)); declares `need`, or returns the error.
@@ -76,10 +76,10 @@ tl::unexpected<Error> within(std::string_view place, Error error);
   DERMLENS_TRY(DERMLENS_CONCAT(try_result_, __COUNTER__), declaration, __VA_ARGS__)
 
 // TRY_VOID(verify(graph)); returns the error, if there is one.
-#define TRY_VOID(...)                                                                    \
-  do {                                                                                   \
-    if (auto try_void = (__VA_ARGS__); !try_void)                                        \
-      return tl::make_unexpected(std::move(try_void).error());                           \
+#define TRY_VOID(...)                                          \
+  do {                                                         \
+    if (auto try_void = (__VA_ARGS__); !try_void)              \
+      return tl::make_unexpected(std::move(try_void).error()); \
   } while (false)
 
 #define CHECK(expression) \

@@ -8,15 +8,24 @@ namespace dermlens {
 
 std::string_view to_string(Category category) {
   switch (category) {
-    case Category::base: return "base";
-    case Category::code: return "code";
-    case Category::weights: return "weights";
-    case Category::arena: return "arena";
-    case Category::scratch: return "scratch";
-    case Category::bodies: return "bodies";
-    case Category::decode: return "decode";
-    case Category::encode: return "encode";
-    case Category::results: return "results";
+    case Category::base:
+      return "base";
+    case Category::code:
+      return "code";
+    case Category::weights:
+      return "weights";
+    case Category::arena:
+      return "arena";
+    case Category::scratch:
+      return "scratch";
+    case Category::bodies:
+      return "bodies";
+    case Category::decode:
+      return "decode";
+    case Category::encode:
+      return "encode";
+    case Category::results:
+      return "results";
   }
   return "base";
 }
@@ -74,8 +83,8 @@ Result<void> Ledger::take(Category category, Bytes bytes) {
     ++refused_;
     const bool never = bytes > limit_;
     auto error = fail(never ? Errc::over_limit : Errc::no_memory, "out of the memory limit (",
-                      to_string(category), " needs ", bytes, " B, ", free, " B of ",
-                      limit_.load(), " B are free)");
+                      to_string(category), " needs ", bytes, " B, ", free, " B of ", limit_.load(),
+                      " B are free)");
     error.value().needed = bytes;
     error.value().available = free;
     return error;

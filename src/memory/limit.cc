@@ -57,9 +57,12 @@ std::vector<std::string> folders(const Group& group) {
 
 std::string_view to_string(LimitSource source) {
   switch (source) {
-    case LimitSource::flag: return "flag";
-    case LimitSource::cgroup: return "cgroup";
-    case LimitSource::host: return "host";
+    case LimitSource::flag:
+      return "flag";
+    case LimitSource::cgroup:
+      return "cgroup";
+    case LimitSource::host:
+      return "host";
   }
   return "host";
 }

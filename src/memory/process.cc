@@ -14,8 +14,7 @@ namespace {
 
 // The number after `key` in text made of "Key:\t  123 kB" lines; 0 when it is absent.
 Bytes field(std::string_view text, std::string_view key) {
-  for (std::size_t at = text.find(key); at != std::string_view::npos;
-       at = text.find(key, at + 1)) {
+  for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
     if (at == 0 || text[at - 1] == '\n')
       return std::strtoull(text.data() + at + key.size(), nullptr, 10);
   }

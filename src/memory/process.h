@@ -7,12 +7,12 @@
 namespace dermlens {
 
 struct ProcessMemory {
-  Bytes rss = 0;        // VmRSS
-  Bytes peak_rss = 0;   // VmHWM
+  Bytes rss = 0;       // VmRSS
+  Bytes peak_rss = 0;  // VmHWM
   Bytes virtual_size = 0;
-  Bytes anon = 0;       // RssAnon: what nobody can take back from us
-  Bytes file = 0;       // RssFile: mapped files, reclaimable
-  Bytes shared = 0;     // RssShmem: tmpfs, counted as anonymous by control groups
+  Bytes anon = 0;    // RssAnon: what nobody can take back from us
+  Bytes file = 0;    // RssFile: mapped files, reclaimable
+  Bytes shared = 0;  // RssShmem: tmpfs, counted as anonymous by control groups
   int threads = 0;
 };
 

@@ -12,8 +12,7 @@ namespace {
 TEST(ProcessMemory, AnonymousReadingFollowsTouchedPages) {
   constexpr std::size_t kSize = std::size_t{32} << 20;
   const ProcessMemory before = read_process_memory();
-  void* pages =
-      ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* pages = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(pages, MAP_FAILED);
   std::memset(pages, 1, kSize);
   const ProcessMemory during = read_process_memory();
