@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 
 #include "exec/engine.h"
 #include "graph/passes.h"
@@ -15,9 +16,30 @@ namespace {
 
 using kernels::Operand;
 
-// Distinct primitives are shared through oneDNN's cache; without a bound it keeps what unloaded
-// Programs left.
 constexpr int kPrimitiveCache = 256;
+
+// Equal steps of one Program share a primitive through oneDNN's cache, and no two Programs do. In
+// oneDNN 2.6 a descriptor made while an equal primitive is cached is a copy of that primitive's,
+// and its batched matrix multiplication keeps a pointer to the attributes of the first descriptor,
+// which went with the Program it was made for: the kernel then applies post-operations read from
+// freed memory. So the cache is empty when descriptors are made, and one Program is loaded at a
+// time.
+class PrimitiveCache {
+ public:
+  PrimitiveCache() : alone_(mutex()) { dnnl::set_primitive_cache_capacity(0); }
+  ~PrimitiveCache() { dnnl::set_primitive_cache_capacity(0); }
+  PrimitiveCache(const PrimitiveCache&) = delete;
+  PrimitiveCache& operator=(const PrimitiveCache&) = delete;
+
+  void open() { dnnl::set_primitive_cache_capacity(kPrimitiveCache); }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+  std::lock_guard<std::mutex> alone_;
+};
 
 struct Prepared {
   graph::Graph graph;
@@ -25,10 +47,10 @@ struct Prepared {
   plan::Layout layout;
 };
 
-Result<Prepared> prepare(graph::Graph graph) {
+Result<Prepared> prepare(graph::Graph graph, Arrange arrange = plan::make_layout) {
   TRY_VOID(graph::fuse(graph));
   TRY(kernels::Lowered lowered, kernels::lower(graph));
-  plan::Layout layout = plan::make_layout(lowered);
+  plan::Layout layout = arrange(lowered);
   return Prepared{std::move(graph), std::move(lowered), std::move(layout)};
 }
 
@@ -67,19 +89,31 @@ void compile_step(const kernels::Step& from, Engine& engine) {
   engine.steps.push_back(std::move(step));
 }
 
-// Machine code is measured: what the process holds more than before, never less than nothing.
-Result<void> compile(const kernels::Lowered& lowered, Engine& engine, Ledger& ledger) {
+// What the process has in memory, shared pages of files included.
+Bytes occupied() {
+  const ProcessMemory memory = read_process_memory();
+  return memory.anon + memory.file;
+}
+
+// Machine code, and the library's pages that making it touches, are measured: what the process
+// holds more than before, never less than nothing.
+Result<void> compile(const Prepared& prepared, PrimitiveCache& cache, Engine& engine,
+                     Ledger& ledger) {
   TRY(engine.code_hold, ledger.reserve(Category::code, engine.plan.code));
-  dnnl::set_primitive_cache_capacity(kPrimitiveCache);
-  const Bytes before = read_process_memory().anon;
+  cache.open();
+  const Bytes before = occupied();
   try {
-    for (const kernels::Step& step : lowered.steps) compile_step(step, engine);
+    for (const kernels::Step& step : prepared.lowered.steps) compile_step(step, engine);
   } catch (const dnnl::error& error) {
     return fail(error.status == dnnl_out_of_memory ? Errc::no_memory : Errc::unsupported,
                 "a kernel cannot be made (", error.what(), ")");
   }
-  const Bytes after = read_process_memory().anon;
+  const Bytes after = occupied();
   engine.plan.code = after > before ? after - before : 0;
+  engine.buffer_offsets = prepared.layout.arena.offsets;
+  engine.late_begin = prepared.lowered.late_begin;
+  engine.inputs = prepared.lowered.inputs;
+  engine.outputs = prepared.lowered.outputs;
   return engine.code_hold.resize(engine.plan.code);
 }
 
@@ -116,11 +150,12 @@ Result<plan::Plan> make_plan(graph::Graph graph) {
 }
 
 Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
-                                                     const ProgramOptions& options,
-                                                     Ledger& ledger) {
+                                                     const ProgramOptions& options, Ledger& ledger,
+                                                     Arrange arrange) {
   // Primitives are made for, and must run with, this many threads.
   omp_set_num_threads(options.threads);
-  TRY(const Prepared prepared, prepare(std::move(graph)));
+  PrimitiveCache cache;
+  TRY(const Prepared prepared, prepare(std::move(graph), arrange));
   const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
   std::shared_ptr<Program> program(new Program());
   Engine& engine = *program->engine_;
@@ -133,14 +168,33 @@ Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
       ledger.reserve(Category::weights, engine.plan.small + (streamed ? 0 : engine.plan.weights)));
   TRY(engine.weights,
       WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
-  for (const auto& file : options.files) file->drop(0, file->bytes().size());
+  for (const auto& file : options.files) {
+    if (file->damaged())
+      return fail(Errc::corrupt, "the model changed while it was read ('", file->path(), "')");
+    file->drop(0, file->bytes().size());
+  }
   engine.pack_path = engine.weights.pack().path;
   engine.pack_built = engine.weights.pack().built;
-  TRY_VOID(compile(prepared.lowered, engine, ledger));
-  engine.buffer_offsets = prepared.layout.arena.offsets;
-  engine.late_begin = prepared.lowered.late_begin;
-  engine.inputs = prepared.lowered.inputs;
-  engine.outputs = prepared.lowered.outputs;
+  TRY_VOID(compile(prepared, cache, engine, ledger));
+  describe(prepared, program->inputs_, program->outputs_);
+  return program;
+}
+
+Result<std::shared_ptr<const Program>> Program::load_blank(graph::Graph graph,
+                                                           const ProgramOptions& options,
+                                                           Ledger& ledger) {
+  omp_set_num_threads(options.threads);
+  PrimitiveCache cache;
+  TRY(const Prepared prepared, prepare(std::move(graph)));
+  const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
+  std::shared_ptr<Program> program(new Program());
+  Engine& engine = *program->engine_;
+  engine.threads = options.threads;
+  engine.plan = prepared.layout.plan;
+  engine.plan.placement = plan::Placement::resident;
+  TRY(engine.weights, WeightStore::make_blank(source, ledger));
+  for (const auto& file : options.files) file->drop(0, file->bytes().size());
+  TRY_VOID(compile(prepared, cache, engine, ledger));
   describe(prepared, program->inputs_, program->outputs_);
   return program;
 }

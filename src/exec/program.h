@@ -38,6 +38,9 @@ Result<plan::Plan> make_plan(graph::Graph graph);
 
 struct Engine;  // steps, primitives and weights; private to exec
 
+// Gives every buffer and weight its place.
+using Arrange = plan::Layout (*)(const kernels::Lowered& lowered);
+
 // Immutable after load(); any thread. Holds reservations in the ledger it was loaded with, which
 // must outlive it.
 class Program {
@@ -46,7 +49,14 @@ class Program {
   // its backward nodes if any, and is fused here. Fails with over_limit or no_memory, carrying the
   // bytes that would do; unsupported, naming the node; io or corrupt.
   static Result<std::shared_ptr<const Program>> load(graph::Graph graph,
-                                                     const ProgramOptions& options, Ledger& ledger);
+                                                     const ProgramOptions& options, Ledger& ledger,
+                                                     Arrange arrange = plan::make_layout);
+  // As load(), but weights are zeros that take no memory, whatever the placement asked for, and no
+  // file is written: to measure what running takes besides them. The weights are laid out once and
+  // thrown away, as building a pack does.
+  static Result<std::shared_ptr<const Program>> load_blank(graph::Graph graph,
+                                                           const ProgramOptions& options,
+                                                           Ledger& ledger);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;

@@ -15,15 +15,31 @@ pack::Sink into(const Anonymous& memory) {
 
 }  // namespace
 
-Result<WeightStore> WeightStore::make(const pack::Source& source, plan::Placement placement,
-                                      std::span<const std::shared_ptr<const MappedFile>> model,
-                                      const std::string& cache_dir, Ledger& ledger) {
-  const plan::Plan& plan = source.layout.plan;
+WeightStore WeightStore::outlined(const pack::Source& source, plan::Placement placement) {
   WeightStore store;
   store.placement_ = placement;
   store.offsets_ = source.layout.weight_offsets;
   store.is_small_ = source.layout.weight_is_small;
   for (const kernels::Weight& weight : source.lowered.weights) store.sizes_.push_back(weight.bytes);
+  return store;
+}
+
+Result<WeightStore> WeightStore::make_blank(const pack::Source& source, Ledger& ledger) {
+  WeightStore store = outlined(source, plan::Placement::resident);
+  const pack::Sink nowhere = [](Bytes, ByteView) -> Result<void> { return {}; };
+  for (const bool small : {false, true}) {
+    TRY_VOID(pack::write_weights(source, small, ledger, nowhere));
+  }
+  TRY(store.small_, Anonymous::map(source.layout.plan.small));
+  TRY(store.large_, Anonymous::map(source.layout.plan.weights));
+  return store;
+}
+
+Result<WeightStore> WeightStore::make(const pack::Source& source, plan::Placement placement,
+                                      std::span<const std::shared_ptr<const MappedFile>> model,
+                                      const std::string& cache_dir, Ledger& ledger) {
+  const plan::Plan& plan = source.layout.plan;
+  WeightStore store = outlined(source, placement);
   TRY(store.small_, Anonymous::map(plan.small));
   const bool resident = placement == plan::Placement::resident;
   if (resident) {

@@ -18,6 +18,9 @@ class WeightStore {
                                   std::span<const std::shared_ptr<const MappedFile>> model,
                                   const std::string& cache_dir, Ledger& ledger);
 
+  // Zeros in place of every weight: pages that are only read, which take no memory.
+  static Result<WeightStore> make_blank(const pack::Source& source, Ledger& ledger);
+
   std::byte* address(kernels::WeightId id) const;
   // Before and after a step that reads these weights; only streaming does anything.
   void prepare(std::span<const kernels::WeightId> ids) const;
@@ -28,6 +31,9 @@ class WeightStore {
   const pack::Pack& pack() const { return pack_; }
 
  private:
+  // Knows where each weight will be, and has nothing there yet.
+  static WeightStore outlined(const pack::Source& source, plan::Placement placement);
+
   plan::Placement placement_ = plan::Placement::resident;
   std::vector<Bytes> offsets_, sizes_;
   std::vector<bool> is_small_;

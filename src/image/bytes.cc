@@ -51,8 +51,8 @@ void GrowingBytes::shrink() {
 }
 
 Result<void> GrowingBytes::move_to(Bytes capacity) {
-  // The allocator may hold both for a moment.
-  TRY_VOID(hold_.resize(capacity_ + capacity));
+  // Where it grows, the allocator may hold both for a moment.
+  if (capacity > capacity_) TRY_VOID(hold_.resize(capacity_ + capacity));
   void* moved = std::realloc(data_.get(), capacity);
   if (moved == nullptr) {
     TRY_VOID(hold_.resize(capacity_));

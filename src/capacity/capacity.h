@@ -1,0 +1,104 @@
+// What fits under a limit: every way to run a model with its bytes by the ledger's categories, the
+// peak to expect, the most requests at once, and one way recommended. `dermlens plan` prints it,
+// `dermlens serve` configures itself by it.
+//
+// Weights, arena, scratch, bodies and pictures are computed. What the bare process takes (base) and
+// what the engine takes (code: machine code, library pages, the model's description) is measured:
+// survey() runs every Program once, in this process, with weights that take no memory.
+#pragma once
+
+#include <array>
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "diagnose/model.h"
+#include "image/header.h"
+#include "memory/ledger.h"
+#include "memory/limit.h"
+
+namespace dermlens::capacity {
+
+using plan::Placement;
+using ByCategory = std::array<Bytes, kCategories>;
+
+// A phone's photo: 12 megapixels, baseline JPEG, 4:2:0.
+Header phone_photo();
+
+// What requests bring, what is kept of their answers, and what the operator has decided already.
+struct Assumptions {
+  Header photo = phone_photo();
+  Bytes upload = Bytes{4} << 20;  // a request's body, held until it is answered
+  bool keep_photo = false;        // answers carry the photo as JPEG, too, as the server's page does
+  int threads = 1;                // of a request
+  Placement weights = Placement::automatic;  // recommend only this
+};
+
+// A placement of the weights, with heatmaps or without; any number of sessions.
+struct Way {
+  bool heatmaps = false;
+  Placement placement = Placement::resident;
+  plan::Plan plan;      // `code` is measured
+  ByCategory shared{};  // held once: base, code, weights
+  // The most that one request reserves of each category: not all of them at the same moment.
+  ByCategory session{};
+  Bytes session_reserved = 0;       // the most that one request reserves at any moment
+  Bytes session_peak = 0;           // the most that it has in memory at any moment
+  std::uint64_t most_sessions = 0;  // that fit under the limit; 0: not even one
+
+  // What the ledger must grant for so many requests at once.
+  Bytes reserved(std::uint64_t sessions) const;
+  // The high-water mark of the resident set to expect, every request at its own at the same moment.
+  Bytes peak(std::uint64_t sessions) const;
+};
+
+// What to do: a way and a number of sessions.
+struct Choice {
+  std::size_t way = 0;  // index into Capacity::ways
+  std::uint64_t sessions = 1;
+};
+
+// A plan or option of the system we replace, with its authors' estimate and our figure.
+struct Comparison {
+  std::string name;     // "A" to "D", "2A" to "2D"
+  std::string meaning;  // theirs
+  std::string seed_mb;  // as they wrote it; empty where they named none
+  Choice choice;        // what it comes to here
+  std::string remark;
+};
+
+struct Capacity {
+  diagnose::Card card;
+  MemoryLimit limit;
+  Assumptions assumptions;
+  Bytes base = 0;                     // measured
+  Bytes least = 0;                    // the smallest limit that serves one request
+  std::vector<Way> ways;              // with heatmaps first, the fastest placement first
+  std::optional<Choice> recommended;  // empty: nothing fits
+  std::string sentence;               // the recommendation, or what would do
+  std::vector<Comparison> comparisons;
+};
+
+// Reads the model, measures its Programs and adds up. `base` is what the process took before, as
+// far as it is known. What runs meanwhile stays within the smallest way's bytes and is gone
+// afterwards, but for the libraries' pages, which stay mapped. Call it while no request runs: what
+// others allocate would be measured, too. Fails as Model::load does, but for memory: where nothing
+// fits, nothing is recommended.
+Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Bytes base,
+                        const Assumptions& assumptions);
+
+// The fastest way with weights at `wish` that fits `sessions` requests at once; where none does,
+// with as many as fit. Heatmaps only if `heatmaps`, and then always. Fails with over_limit and the
+// bytes that would do for one request, with unsupported where the model has no heatmaps.
+Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
+                      std::uint64_t sessions);
+
+// "streamed weights, heatmaps on, 2 requests at once: peak 38.1 MB of 64.0 MB".
+std::string describe(const Capacity& capacity, const Choice& choice);
+
+// All of it as one document, sizes in bytes.
+boost::json::object to_json(const Capacity& capacity);
+
+}  // namespace dermlens::capacity

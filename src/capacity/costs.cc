@@ -1,0 +1,92 @@
+// A request has three moments: it decodes, it computes, it encodes. What it holds differs.
+#include "capacity/costs.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "image/decode.h"
+#include "image/encode.h"
+
+namespace dermlens::capacity {
+namespace {
+
+// As diagnose draws: the longest side of what is shown.
+constexpr std::uint32_t kLongestShown = 1024;
+
+// What pictures take, moment by moment.
+struct Pictures {
+  Bytes decode = 0;  // while the photo is decoded
+  Bytes shown = 0;   // from then on
+  Bytes encode = 0;  // while the answer's pictures are encoded, without `shown`
+};
+
+Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer* layer,
+                               const Assumptions& assumptions) {
+  const diagnose::Preprocessing& how = card.preprocessing;
+  std::vector<Target> targets{Target::exact(
+      {static_cast<std::uint32_t>(how.width), static_cast<std::uint32_t>(how.height)}, how.filter)};
+  const bool draws = layer != nullptr || assumptions.keep_photo;
+  if (draws) targets.push_back(Target::fit(kLongestShown));
+  TRY(const DecodeCost cost, decode_cost(assumptions.photo, targets));
+  Pictures pictures;
+  pictures.decode = cost.total();
+  if (!draws) return pictures;
+  const Size shown = targets[1].size_for(assumptions.photo.upright());
+  pictures.shown = Picture::bytes_of(shown);
+  // A photo of noise, at the quality that is handed out, takes a third of its pixels' bytes.
+  if (assumptions.keep_photo) pictures.encode += pictures.shown / 3;
+  if (layer != nullptr) pictures.encode += png_cost(shown);
+  return pictures;
+}
+
+// The map, and the sums over positions and channels that lead to it.
+Bytes map_cost(const diagnose::Layer& layer) {
+  if (layer.shape.size() != 4) return 0;
+  const auto positions = static_cast<Bytes>(layer.shape[2] * layer.shape[3]);
+  const auto channels = static_cast<Bytes>(layer.shape[1]);
+  return (positions * 3 + channels * 2) * sizeof(double);
+}
+
+Bytes& of(ByCategory& bytes, Category category) {
+  return bytes[static_cast<std::size_t>(category)];
+}
+
+Bytes sum(const ByCategory& bytes) { return std::accumulate(bytes.begin(), bytes.end(), Bytes{0}); }
+
+}  // namespace
+
+Result<Way> make_way(const plan::Plan& plan, Placement placement, const diagnose::Card& card,
+                     const diagnose::Layer* layer, const Assumptions& assumptions, Bytes base) {
+  TRY(const Pictures pictures, picture_costs(card, layer, assumptions));
+  const Bytes window = placement == Placement::streamed ? plan.window : 0;
+  Way way;
+  way.heatmaps = layer != nullptr;
+  way.placement = placement;
+  way.plan = plan;
+  way.plan.placement = placement;
+  of(way.shared, Category::base) = base;
+  of(way.shared, Category::code) = plan.code;
+  of(way.shared, Category::weights) = plan.shared(placement) - plan.code;
+  of(way.session, Category::arena) = plan.arena;
+  of(way.session, Category::scratch) = plan.per_session(placement) - plan.arena;
+  of(way.session, Category::bodies) = assumptions.upload;
+  of(way.session, Category::decode) = pictures.decode;
+  of(way.session, Category::encode) = pictures.encode + (layer ? map_cost(*layer) : 0);
+  // Scores in double, and each class's place in the ranking; the map in float.
+  of(way.session, Category::results) = card.labels.size() * 32 + (layer ? map_cost(*layer) / 2 : 0);
+  const Bytes held = plan.arena + plan.scratch + plan.descriptors + assumptions.upload +
+                     of(way.session, Category::results);
+  const Bytes encoding = pictures.shown + of(way.session, Category::encode);
+  way.session_peak = held + std::max({pictures.decode, window + pictures.shown, encoding});
+  way.session_reserved = held + window + std::max(pictures.decode, encoding);
+  return way;
+}
+
+Bytes Way::reserved(std::uint64_t sessions) const {
+  return sum(shared) + sessions * session_reserved;
+}
+
+Bytes Way::peak(std::uint64_t sessions) const { return sum(shared) + sessions * session_peak; }
+
+}  // namespace dermlens::capacity
