@@ -20,7 +20,10 @@ TEST(ProcessMemory, AnonymousReadingFollowsTouchedPages) {
   const ProcessMemory after = read_process_memory();
   EXPECT_GE(during.anon, before.anon + kSize);
   EXPECT_LT(after.anon, before.anon + kSize / 2);
-  EXPECT_GE(after.peak_rss, during.rss);
+  // The kernel counts in batches a CPU and thread, so two readings may differ by some of them.
+  constexpr Bytes kBatches = Bytes{1} << 20;
+  EXPECT_GE(after.peak_rss + kBatches, during.rss);
+  EXPECT_GT(after.peak_rss, after.rss + kSize / 2);
   EXPECT_GE(during.rss, during.anon + during.file);
 }
 
