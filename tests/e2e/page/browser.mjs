@@ -55,6 +55,7 @@ export async function openPage(
     baseURL: server.url,
     acceptDownloads: true,
   });
+  context.setDefaultTimeout(60_000); // tests share their cores with builds
   const page = await context.newPage();
   const faults = [];
   const expected = [];
