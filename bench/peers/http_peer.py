@@ -15,6 +15,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -107,6 +108,8 @@ def main():
     if arguments.system == "dermlens" and not arguments.model:
         parser.error("--system dermlens needs --model")
 
+    # A runner that is stopped stops us with SIGTERM: the server must not outlive that.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     body = json.dumps({"data": base64.b64encode(arguments.photo.read_bytes()).decode()}).encode()
     port = free_port()
     url = f"http://127.0.0.1:{port}/predict_with_gradcam"

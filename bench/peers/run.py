@@ -11,6 +11,7 @@ bench/README.md says what each system is and what it needs.
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -67,12 +68,17 @@ def measure(name, command):
     if not pathlib.Path(command[0]).exists():
         print(f"{name}: skipped (no {command[0]})", file=sys.stderr)
         return []
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as peer:
+        try:
+            answer, errors = peer.communicate()
+        finally:
+            if peer.poll() is None:
+                peer.terminate()
+    if peer.returncode != 0:
+        reason = (errors.strip().splitlines() or ["no message"])[-1]
         print(f"{name}: skipped ({reason})", file=sys.stderr)
         return []
-    return json.loads(done.stdout)["results"]
+    return json.loads(answer)["results"]
 
 
 def in_turns(commands, turns):
@@ -140,6 +146,7 @@ def main():
     parser.add_argument("-o", "--output", default=str(ROOT / "build/bench/peers.json"))
     arguments = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     output = pathlib.Path(arguments.output)
     work = output.parent
     work.mkdir(parents=True, exist_ok=True)
