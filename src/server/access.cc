@@ -80,6 +80,7 @@ bool Access::own_origin(const HttpRequest& request, std::string_view origin) con
 }
 
 Result<void> Access::admit(HttpRequest& request, bool guarded) const {
+  request.identity = Identity::anonymous;
   const std::string_view authorization = request.header("authorization");
   if (authorization.starts_with("Bearer ") && knows_token(authorization.substr(7)))
     request.identity = Identity::bearer;

@@ -44,11 +44,13 @@ App::App(const Options& given, const MemoryLimit& found)
       ledger(found.bytes),
       results(ledger, given.result_ttl, found.bytes / 8),
       chores(1, 64),
+      controls(1, 16),
       workers(static_cast<std::size_t>(sessions_wanted(given)), given.queue) {}
 
 // The threads first: a request that still runs uses everything else.
 App::~App() {
   workers.stop();
+  controls.stop();
   chores.stop();
 }
 

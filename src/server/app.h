@@ -59,6 +59,7 @@ struct App {
 
   // Last, so that their threads end before what they use.
   Workers chores;
+  Workers controls;
   Workers workers;
 
  private:

@@ -270,6 +270,9 @@ awaitable<std::optional<HttpResponse>> respond(Shared connection,
     case Room::chore:
       request->deadline = Clock::now() + kChoreDeadline;
       co_return co_await run_errand(connection->socket, connection->app, &app.chores, request);
+    case Room::control:
+      request->deadline = Clock::now() + kChoreDeadline;
+      co_return co_await run_errand(connection->socket, connection->app, &app.controls, request);
     case Room::instant:
     case Room::events:
       break;

@@ -79,6 +79,9 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
                                                      const PhotoInput& input,
                                                      std::string_view model_name,
                                                      std::string_view version) {
+  if (input.deadline_ms && request.queue_ms > *input.deadline_ms)
+    return tl::make_unexpected(
+        error_response(Error{Errc::deadline, "the request's deadline passed in the queue", 0, 0}));
   auto lease = app.models->acquire(model_name, version, request.deadline);
   if (!lease) return tl::make_unexpected(error_response(lease.error(), Blame::model));
   auto answer = answer_patiently(app, lease->model(), request, input);

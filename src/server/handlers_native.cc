@@ -44,12 +44,10 @@ json::object describe(const ModelInfo& info) {
 }
 
 // The route's model, loaded where need be: what there is to know of it lies in its file.
-tl::expected<std::shared_ptr<const diagnose::Model>, HttpResponse> loaded_model(
-    App& app, const HttpRequest& request) {
-  if (auto model = app.models->peek(request.captures[0])) return model;
-  auto lease = app.models->acquire(request.captures[0], {}, request.deadline);
-  if (!lease) return tl::make_unexpected(error_response(lease.error(), Blame::model));
-  return lease->share();
+tl::expected<Models::Used, HttpResponse> loaded_model(App& app, const HttpRequest& request) {
+  auto used = app.models->use(request.captures[0], {}, request.deadline);
+  if (!used) return tl::make_unexpected(error_response(used.error(), Blame::model));
+  return std::move(*used);
 }
 
 }  // namespace
@@ -72,10 +70,10 @@ Result<HttpResponse> get_models(App& app, HttpRequest&) {
 }
 
 Result<HttpResponse> get_model(App& app, HttpRequest& request) {
-  auto model = loaded_model(app, request);
-  if (!model) return std::move(model).error();
-  TRY(const ModelInfo info, app.models->info(request.captures[0], {}));
-  json::value card = diagnose::to_json((*model)->card());
+  auto used = loaded_model(app, request);
+  if (!used) return std::move(used).error();
+  TRY(const ModelInfo info, app.models->info(used->name, used->version));
+  json::value card = diagnose::to_json(used->model->card());
   card.as_object()["state"] = to_string(info.state);
   card.as_object()["default"] = info.is_default;
   card.as_object()["served_as"] = info.name;
@@ -83,10 +81,10 @@ Result<HttpResponse> get_model(App& app, HttpRequest& request) {
 }
 
 Result<HttpResponse> get_layers(App& app, HttpRequest& request) {
-  auto model = loaded_model(app, request);
-  if (!model) return std::move(model).error();
+  auto used = loaded_model(app, request);
+  if (!used) return std::move(used).error();
   json::array layers;
-  for (const diagnose::Layer& layer : (*model)->layers())
+  for (const diagnose::Layer& layer : used->model->layers())
     layers.push_back({{"name", layer.name},
                       {"shape", json::array(layer.shape.begin(), layer.shape.end())},
                       {"op", layer.op},
@@ -96,9 +94,9 @@ Result<HttpResponse> get_layers(App& app, HttpRequest& request) {
 }
 
 Result<HttpResponse> get_plan(App& app, HttpRequest& request) {
-  auto model = loaded_model(app, request);
-  if (!model) return std::move(model).error();
-  json::object report = plan_report((*model)->plan(), (*model)->sessions());
+  auto used = loaded_model(app, request);
+  if (!used) return std::move(used).error();
+  json::object report = plan_report(used->model->plan(), used->model->sessions());
   report["limit_bytes"] = app.ledger.limit();
   report["base_bytes"] = app.ledger.reserved(Category::base);
   return json_response(report);

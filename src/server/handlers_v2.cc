@@ -144,9 +144,9 @@ Result<HttpResponse> get_v2_ready(App& app, HttpRequest&) {
 
 // Loads the model: its inputs and outputs lie in its file.
 Result<HttpResponse> get_v2_model(App& app, HttpRequest& request) {
-  auto lease = app.models->acquire(capture(request, 0), capture(request, 1), request.deadline);
-  if (!lease) return error_response(lease.error(), Blame::model);
-  const diagnose::Model& model = lease->model();
+  const auto used = app.models->use(capture(request, 0), capture(request, 1), request.deadline);
+  if (!used) return error_response(used.error(), Blame::model);
+  const diagnose::Model& model = *used->model;
   const auto classes = static_cast<std::int64_t>(model.card().labels.size());
   json::array inputs;
   json::array outputs;
@@ -159,8 +159,8 @@ Result<HttpResponse> get_v2_model(App& app, HttpRequest& request) {
                                              describe("top_class", "BYTES", {1})}}};
   json::array versions;
   for (const ModelInfo& info : app.models->list())
-    if (info.name == lease->name()) versions.emplace_back(info.version);
-  return json_response(json::object{{"name", lease->name()},
+    if (info.name == used->name) versions.emplace_back(info.version);
+  return json_response(json::object{{"name", used->name},
                                     {"versions", std::move(versions)},
                                     {"platform", "dermlens_onnx"},
                                     {"inputs", std::move(inputs)},

@@ -1,8 +1,6 @@
 // One mutex and one condition for all models; loading itself happens outside of the lock.
 #include "server/models.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -26,26 +24,7 @@ struct ModelEntry {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::size_t kMaxModels = 256;
-constexpr std::size_t kMaxNameLength = 100;
-
-bool is_model_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameLength && name.front() != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
-
-Result<FileStamp> stamp_of(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
-    return fail(Errc::not_found, "no such model file (", fs::path(path).filename().string(), ")");
-  return FileStamp{status.st_dev, status.st_ino, status.st_size,
-                   std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
-}
+constexpr std::size_t kMaxModels = 1024;
 
 bool short_of_memory(const Error& error) {
   return error.code == Errc::no_memory || error.code == Errc::over_limit;
@@ -97,11 +76,11 @@ Result<std::unique_ptr<Models>> Models::open(Options options, Ledger& ledger, On
   const std::lock_guard lock(models->mutex_);
   if (!path.empty()) {
     TRY_VOID(stamp_of(path));
-    const std::string name = fs::path(path).stem().string();
+    const std::string name = std::filesystem::path(path).stem().string();
     if (!is_model_name(name))
       return fail(Errc::usage, "a model's file name must be of letters, digits, '.', '_', '-' (",
                   name, ")");
-    models->add_locked(name, "1", path);
+    models->add_locked({name, "1", path});
     models->default_name_ = name;
   }
   TRY_VOID(models->scan_locked());
@@ -111,42 +90,20 @@ Result<std::unique_ptr<Models>> Models::open(Options options, Ledger& ledger, On
   return models;
 }
 
-void Models::add_locked(const std::string& name, const std::string& version,
-                        const std::string& path) {
-  auto& entry = entries_[{name, version}];
-  if (entry != nullptr || entries_.size() > kMaxModels) return;
+void Models::add_locked(ModelFile file) {
+  if (entries_.size() >= kMaxModels) return;
+  auto& entry = entries_[{file.name, file.version}];
+  if (entry != nullptr) return;
   entry = std::make_unique<ModelEntry>();
-  entry->name = name;
-  entry->version = version;
-  entry->path = path;
+  entry->name = std::move(file.name);
+  entry->version = std::move(file.version);
+  entry->path = std::move(file.path);
 }
 
 Result<void> Models::scan_locked() {
   if (options_.directory.empty()) return {};
-  std::error_code error;
-  for (fs::directory_iterator at(options_.directory, error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string name = at->path().stem().string();
-    std::error_code ignored;
-    if (at->path().extension() == ".onnx" && at->is_regular_file(ignored)) {
-      if (is_model_name(name)) add_locked(name, "1", at->path().string());
-      continue;
-    }
-    // The layout of Triton: name/version/model.onnx.
-    const std::string folder = at->path().filename().string();
-    if (!at->is_directory(ignored) || !is_model_name(folder)) continue;
-    for (fs::directory_iterator inner(at->path(), ignored); !ignored && inner != end;
-         inner.increment(ignored)) {
-      const std::string version = inner->path().filename().string();
-      const fs::path file = inner->path() / "model.onnx";
-      std::error_code none;
-      if (is_model_name(version) && fs::is_regular_file(file, none))
-        add_locked(folder, version, file.string());
-    }
-  }
-  if (error)
-    return fail(Errc::usage, "cannot read the model folder (", options_.directory, ", ",
-                error.message(), ")");
+  TRY(std::vector<ModelFile> files, find_model_files(options_.directory));
+  for (ModelFile& file : files) add_locked(std::move(file));
   return {};
 }
 
@@ -169,21 +126,19 @@ Result<ModelEntry*> Models::find_locked(std::string_view name, std::string_view 
   return best;
 }
 
-Result<Lease> Models::acquire(std::string_view name, std::string_view version,
-                              Clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
+template <class Enough>
+Result<ModelEntry*> Models::await_locked(std::unique_lock<std::mutex>& lock, std::string_view name,
+                                         std::string_view version, Clock::time_point deadline,
+                                         Enough enough) {
   auto found = find_locked(name, version);
   if (!found && scan_locked()) found = find_locked(name, version);
   if (!found) return tl::make_unexpected(std::move(found).error());
   ModelEntry& entry = **found;
   const std::uint64_t failures = entry.failures;
   for (;;) {
-    if (entry.state == ModelState::ready &&
-        entry.busy < static_cast<std::size_t>(entry.model->sessions())) {
-      ++entry.busy;
-      return Lease(*this, entry);
-    }
+    if (entry.state == ModelState::ready && enough(entry)) return &entry;
     if (entry.state == ModelState::unloaded) {
+      // Whoever waited for a load shares its failure.
       if (entry.failures != failures) return tl::make_unexpected(entry.last_error);
       TRY_VOID(load_locked(lock, entry));
       continue;
@@ -192,6 +147,25 @@ Result<Lease> Models::acquire(std::string_view name, std::string_view version,
       return fail(Errc::deadline, "the model was not free before the deadline (", entry.name, ", ",
                   to_string(entry.state), ")");
   }
+}
+
+Result<Lease> Models::acquire(std::string_view name, std::string_view version,
+                              Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  TRY(ModelEntry* const entry, await_locked(lock, name, version, deadline, [](const ModelEntry& e) {
+        return e.busy < static_cast<std::size_t>(e.model->sessions());
+      }));
+  ++entry->busy;
+  return Lease(*this, *entry);
+}
+
+Result<Models::Used> Models::use(std::string_view name, std::string_view version,
+                                 Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  TRY(ModelEntry* const entry,
+      await_locked(lock, name, version, deadline, [](const ModelEntry&) { return true; }));
+  entry->last_used = Clock::now();
+  return Used{entry->model, entry->name, entry->version};
 }
 
 Result<std::shared_ptr<diagnose::Model>> Models::load_file(const std::string& path,

@@ -16,15 +16,9 @@
 #include "diagnose/model.h"
 #include "memory/ledger.h"
 #include "server/message.h"
+#include "server/model_files.h"
 
 namespace dermlens::server {
-
-// What tells a file from the one that was there before.
-struct FileStamp {
-  std::uint64_t device = 0, inode = 0;
-  std::int64_t size = 0, modified_ns = 0;
-  bool operator==(const FileStamp&) const = default;
-};
 
 enum class ModelState { unloaded, loading, ready, draining };
 std::string_view to_string(ModelState state);
@@ -93,6 +87,13 @@ class Models {
   Result<Lease> acquire(std::string_view name, std::string_view version,
                         Clock::time_point deadline);
 
+  // The model without a session: what there is to know of it. Loaded first where need be.
+  struct Used {
+    std::shared_ptr<const diagnose::Model> model;
+    std::string name, version;
+  };
+  Result<Used> use(std::string_view name, std::string_view version, Clock::time_point deadline);
+
   // Loads, or takes up a file that was replaced: the new one beside the old, or after the old has
   // drained where both do not fit; where the new one cannot be loaded, the old one stays.
   Result<void> load(std::string_view name, std::string_view version, Clock::time_point deadline);
@@ -117,8 +118,13 @@ class Models {
   friend class Lease;
 
   Result<ModelEntry*> find_locked(std::string_view name, std::string_view version) const;
+  // Waits until the entry is ready and `enough` holds, loading it where it is unloaded.
+  template <class Enough>
+  Result<ModelEntry*> await_locked(std::unique_lock<std::mutex>& lock, std::string_view name,
+                                   std::string_view version, Clock::time_point deadline,
+                                   Enough enough);
   Result<void> scan_locked();
-  void add_locked(const std::string& name, const std::string& version, const std::string& path);
+  void add_locked(ModelFile file);
   Result<std::shared_ptr<diagnose::Model>> load_file(const std::string& path, int sessions) const;
   Result<std::shared_ptr<diagnose::Model>> load_roomily(std::unique_lock<std::mutex>& lock,
                                                         const ModelEntry& entry);

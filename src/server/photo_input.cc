@@ -215,6 +215,8 @@ Result<void> apply_parameter(PhotoInput& input, std::string_view name, std::stri
     TRY_VOID(apply_output(input, value));
   } else if (name == "strict") {
     TRY(wish.strict, truth(name, value));
+  } else if (name == "deadline_ms") {
+    TRY(input.deadline_ms, number<double>(name, value));
   } else if (name == "keep") {
     TRY(input.keep, truth(name, value));
   }

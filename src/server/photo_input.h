@@ -16,6 +16,7 @@ struct PhotoInput {
   bool keep = true;  // under its id, for a while
   bool overlay_in_answer = true;
   bool map_in_answer = true;
+  std::optional<double> deadline_ms;  // for the queue, where the body says so
   history::PatientNote note;
 };
 

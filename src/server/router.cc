@@ -51,7 +51,7 @@ Match find_route(std::span<const Route> routes, Method method, std::string_view 
   Match match;
   std::vector<std::string> captures;
   // The seed's routes end in a slash, which people forget.
-  const std::string with_slash = std::string(path) + "/";
+  const std::string with_slash = std::string(path) + (path.ends_with('/') ? "" : "/");
   const Method wanted = method == Method::head ? Method::get : method;
   for (const Route& route : routes) {
     if (!match_path(route.pattern, path, captures) &&

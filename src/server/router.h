@@ -18,7 +18,8 @@ struct App;
 enum class Room {
   instant,    // on the I/O thread: nothing that waits for a disk, a lock or an arithmetic unit
   inference,  // on a worker, through the bounded queue, with the request's deadline
-  chore,      // on the one housekeeping thread: disk, model control
+  chore,      // on the housekeeping thread: what may wait for a disk
+  control,    // on a thread of its own: what may load, drain or unload a model
   events,     // a stream of server-sent events that the connection keeps up
 };
 

@@ -12,6 +12,7 @@ std::span<const Route> all_routes() {
   constexpr auto kInstant = Room::instant;
   constexpr auto kInference = Room::inference;
   constexpr auto kChore = Room::chore;
+  constexpr auto kControl = Room::control;
   constexpr auto kOpen = Guard::open;
   constexpr auto kGuarded = Guard::guarded;
   constexpr auto kNone = Payload::none;
@@ -31,10 +32,10 @@ std::span<const Route> all_routes() {
       // Native.
       Route{kPost, "/api/v1/classify", kInference, kGuarded, kUpload, post_classify},
       Route{kPost, "/api/v1/explain", kInference, kGuarded, kUpload, post_explain},
-      Route{kGet, "/api/v1/models", kChore, kGuarded, kNone, get_models},
-      Route{kGet, "/api/v1/models/{}", kChore, kGuarded, kNone, get_model},
-      Route{kGet, "/api/v1/models/{}/layers", kChore, kGuarded, kNone, get_layers},
-      Route{kGet, "/api/v1/models/{}/plan", kChore, kGuarded, kNone, get_plan},
+      Route{kGet, "/api/v1/models", kControl, kGuarded, kNone, get_models},
+      Route{kGet, "/api/v1/models/{}", kControl, kGuarded, kNone, get_model},
+      Route{kGet, "/api/v1/models/{}/layers", kControl, kGuarded, kNone, get_layers},
+      Route{kGet, "/api/v1/models/{}/plan", kControl, kGuarded, kNone, get_plan},
       Route{kGet, "/api/v1/results/{}", kChore, kGuarded, kNone, get_result},
       Route{kDelete, "/api/v1/results/{}", kChore, kGuarded, kNone, delete_result},
       Route{kGet, "/api/v1/results/{}/overlay.png", kChore, kGuarded, kNone, get_overlay},
@@ -49,18 +50,18 @@ std::span<const Route> all_routes() {
       Route{kGet, "/v2", kInstant, kGuarded, kNone, get_v2},
       Route{kGet, "/v2/health/live", kInstant, kOpen, kNone, get_v2_live},
       Route{kGet, "/v2/health/ready", kInstant, kGuarded, kNone, get_v2_ready},
-      Route{kGet, "/v2/models/{}", kChore, kGuarded, kNone, get_v2_model},
+      Route{kGet, "/v2/models/{}", kControl, kGuarded, kNone, get_v2_model},
       Route{kGet, "/v2/models/{}/ready", kInstant, kGuarded, kNone, get_v2_model_ready},
-      Route{kGet, "/v2/models/{}/versions/{}", kChore, kGuarded, kNone, get_v2_model},
+      Route{kGet, "/v2/models/{}/versions/{}", kControl, kGuarded, kNone, get_v2_model},
       Route{kGet, "/v2/models/{}/versions/{}/ready", kInstant, kGuarded, kNone, get_v2_model_ready},
       Route{kPost, "/v2/models/{}/infer", kInference, kGuarded, kUpload, post_v2_infer},
       Route{kPost, "/v2/models/{}/versions/{}/infer", kInference, kGuarded, kUpload, post_v2_infer},
       Route{kPost, "/v2/models/{}/explain", kInference, kGuarded, kUpload, post_v2_explain},
       Route{kPost, "/v2/models/{}/versions/{}/explain", kInference, kGuarded, kUpload,
             post_v2_explain},
-      Route{kPost, "/v2/repository/index", kChore, kGuarded, kSmall, post_v2_index},
-      Route{kPost, "/v2/repository/models/{}/load", kChore, kGuarded, kSmall, post_v2_load},
-      Route{kPost, "/v2/repository/models/{}/unload", kChore, kGuarded, kSmall, post_v2_unload},
+      Route{kPost, "/v2/repository/index", kControl, kGuarded, kSmall, post_v2_index},
+      Route{kPost, "/v2/repository/models/{}/load", kControl, kGuarded, kSmall, post_v2_load},
+      Route{kPost, "/v2/repository/models/{}/unload", kControl, kGuarded, kSmall, post_v2_unload},
       // KServe.
       Route{kGet, "/v1/models", kInstant, kGuarded, kNone, get_v1_models},
       Route{kGet, "/v1/models/{}", kInstant, kGuarded, kNone, get_v1_model},

@@ -82,12 +82,12 @@ asio::awaitable<void> accept_clients(std::shared_ptr<Listener> listener) {
   }
 }
 
-// Hands what may wait for a disk to the housekeeping thread.
-void push_chore(const std::shared_ptr<App>& app, std::function<void(App&)> work) {
+// Hands what nobody waits for to a pool.
+void push(Workers& pool, const std::shared_ptr<App>& app, std::function<void(App&)> work) {
   auto ticket = std::make_shared<Ticket>();
   ticket->run = [app, work = std::move(work)] { work(*app); };
   ticket->finished = [] {};
-  if (auto pushed = app->chores.push(ticket); !pushed)
+  if (auto pushed = pool.push(ticket); !pushed)
     log(LogLevel::warning, "housekeeping is behind: " + pushed.error().message);
 }
 
@@ -110,9 +110,9 @@ asio::awaitable<void> keep_house(std::shared_ptr<Listener> listener) {
     co_await timer.async_wait(kTuple);
     app->results.expire();
     if (idle.count() > 0 && app->models->loaded() != 0)
-      push_chore(app, [idle](App& a) { a.models->unload_idle(idle); });
+      push(app->controls, app, [idle](App& a) { a.models->unload_idle(idle); });
     if (app->history != nullptr && app->options.history_days > 0 && Clock::now() >= history_due) {
-      push_chore(app, forget_old_history);
+      push(app->chores, app, forget_old_history);
       history_due = Clock::now() + std::chrono::hours(1);
     }
   }
@@ -172,13 +172,14 @@ Result<void> serve(const Options& options) {
   asio::co_spawn(io, keep_house(listener), asio::detached);
   asio::co_spawn(io, end_on_signal(listener, &io), asio::detached);
   if (options.preload) {
-    push_chore(app, [](App& a) {
-      const auto lease = a.models->acquire({}, {}, Clock::now() + std::chrono::minutes(10));
-      if (!lease) log(LogLevel::error, "preloading failed: " + lease.error().message);
+    push(app->controls, app, [](App& a) {
+      const auto model = a.models->use({}, {}, Clock::now() + std::chrono::minutes(10));
+      if (!model) log(LogLevel::error, "preloading failed: " + model.error().message);
     });
   }
   io.run();
   app->workers.stop();
+  app->controls.stop();
   app->chores.stop();
   log(LogLevel::info, "ended");
   return {};
