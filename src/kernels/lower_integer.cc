@@ -53,7 +53,9 @@ std::optional<std::vector<float>> weight_scales(const graph::Value& weights) {
   return constant.scale;
 }
 
-// Post-ops in real units, then one step to the result's unit.
+// Post-ops, one after the other in the unit each needs, and at last the result's. A change of unit
+// goes into the convolution's own scales or the scale of the function before it: in oneDNN 2.6 two
+// linear steps of one integer kernel both take the factor of the first.
 class PostOpList {
  public:
   PostOpList(Builder& builder, const graph::Node& node, const Result8& result, const Desc& desc)
@@ -69,58 +71,102 @@ class PostOpList {
       add_integers(*integers, operand);
       return {};
     }
-    const Location location =
-        builder_.get(value, is_full ? channels_last(dims, Type::f32) : plain_desc(dims));
-    append_operand(is_add ? algorithm::binary_add : algorithm::binary_mul, location);
+    to_unit(1);
+    append_operand(
+        is_add ? algorithm::binary_add : algorithm::binary_mul,
+        builder_.get(value, is_full ? channels_last(dims, Type::f32) : plain_desc(dims)));
     return {};
   }
 
-  void finish() {
-    if (result_.scale != 1) list.append_eltwise(1, algorithm::eltwise_linear, 1 / result_.scale, 0);
+  // The list for oneDNN; nullopt where it would take two linear steps.
+  std::optional<dnnl::post_ops> finish() {
+    to_unit(result_.scale);
+    dnnl::post_ops list;
+    int linear = 0;
+    for (const Step& step : steps_) {
+      if (step.kind == algorithm::undef) {
+        list.append_sum(step.scale);
+      } else if (step.kind == algorithm::binary_add || step.kind == algorithm::binary_mul) {
+        list.append_binary(step.kind, step.operand);
+      } else {
+        list.append_eltwise(step.scale, step.kind, step.alpha, step.beta);
+        if (step.kind == algorithm::eltwise_linear) ++linear;
+      }
+    }
+    if (linear > 1) return std::nullopt;
+    return list;
   }
 
-  dnnl::post_ops list;
   std::vector<Argument> arguments;
   std::optional<Location> accumulate;
+  float factor = 1;  // of the convolution's own scales
 
  private:
+  // `undef` stands for the sum with what lies in the result's place.
+  struct Step {
+    algorithm kind = algorithm::undef;
+    float scale = 1, alpha = 0, beta = 0;
+    Desc operand;
+    bool is_function() const {
+      return kind != algorithm::undef && kind != algorithm::binary_add &&
+             kind != algorithm::binary_mul;
+    }
+  };
+
+  // The numbers at hand mean `unit` each from here on.
+  void to_unit(float unit) {
+    const float change = unit_ / unit;
+    unit_ = unit;
+    if (change == 1) return;
+    if (steps_.empty()) {
+      factor *= change;
+    } else if (steps_.back().is_function()) {
+      steps_.back().scale *= change;
+    } else {
+      steps_.push_back({algorithm::eltwise_linear, 1, change, 0, {}});
+    }
+  }
+
   Result<void> add_unary(const graph::Unary& op) {
+    to_unit(1);
     if (op.fn == graph::UnaryFn::hard_sigmoid) {
-      list.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta);
-      list.append_eltwise(1, algorithm::eltwise_clip, 0, 1);
+      steps_.push_back({algorithm::eltwise_linear, 1, op.alpha, op.beta, {}});
+      steps_.push_back({algorithm::eltwise_clip, 1, 0, 1, {}});
       return {};
     }
     const auto eltwise = eltwise_of(op);
     if (!eltwise)
       return fail(Errc::internal, "post-op ", graph::to_string(op.fn), " has no kernel");
-    list.append_eltwise(1, eltwise->algorithm, eltwise->alpha, eltwise->beta);
+    steps_.push_back({eltwise->algorithm, 1, eltwise->alpha, eltwise->beta, {}});
     return {};
   }
 
   void add_integers(const Builder::Quantized& integers, std::size_t operand) {
-    if (list.len() == 0 && integers.location.desc == desc_ &&
+    if (steps_.empty() && integers.location.desc == desc_ &&
         builder_.may_overwrite(integers.location) &&
         !builder_.other_input_in(node_, operand, integers.location)) {
-      list.append_sum(integers.scale);
+      steps_.push_back({algorithm::undef, integers.scale, 0, 0, {}});
       accumulate = integers.location;
       return;
     }
-    // A binary operand has no scale of its own: go to its unit and back.
-    list.append_eltwise(1, algorithm::eltwise_linear, 1 / integers.scale, 0);
+    // A binary operand has no scale of its own.
+    to_unit(integers.scale);
     append_operand(algorithm::binary_add, integers.location);
-    list.append_eltwise(1, algorithm::eltwise_linear, integers.scale, 0);
   }
 
   void append_operand(algorithm kind, const Location& location) {
-    list.append_binary(kind, location.desc);
-    arguments.push_back(
-        argument(DNNL_ARG_ATTR_MULTIPLE_POST_OP(list.len() - 1) | DNNL_ARG_SRC_1, location));
+    steps_.push_back({kind, 1, 0, 0, location.desc});
+    arguments.push_back(argument(
+        DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(steps_.size()) - 1) | DNNL_ARG_SRC_1,
+        location));
   }
 
   Builder& builder_;
   const graph::Node& node_;
   const Result8& result_;
   const Desc& desc_;
+  std::vector<Step> steps_;
+  float unit_ = 1;
 };
 
 memory::dims grouped(const graph::Shape& weights, std::int64_t groups) {
@@ -171,15 +217,17 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
     TRY_VOID(post.add(post_op, operand));
     if (post_op.kind != graph::PostOp::Kind::unary) ++operand;
   }
-  post.finish();
+  const auto post_ops = post.finish();
+  if (!post_ops) return false;
   std::vector<float> output_scales = *scales, bias_factor;
   for (float& scale : output_scales) {
     scale *= input->scale;
     bias_factor.push_back(1 / scale);
+    scale *= post.factor;
   }
   dnnl::primitive_attr attr = attributes();
   attr.set_output_scales(1 << 1, output_scales);
-  attr.set_post_ops(post.list);
+  attr.set_post_ops(*post_ops);
 
   const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
   const memory::dims weight_dims = grouped(builder.shape(node.inputs[1]), op.geometry.groups);
