@@ -14,5 +14,6 @@ void add_plan(Application& application);
 void add_pack(Application& application);
 void add_serve(Application& application);
 void add_bench(Application& application);
+void add_selftest(Application& application);
 
 }  // namespace dermlens::cli

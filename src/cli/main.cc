@@ -24,5 +24,6 @@ int main(int argc, char** argv) {
   cli::add_pack(application);
   cli::add_serve(application);
   cli::add_bench(application);
+  cli::add_selftest(application);
   return cli::run_application(application, argc, argv);
 }

@@ -18,15 +18,16 @@ struct Entry {
   const char* name;
   const char* seed;
   Result<Outcome> (*run)(Selftest&);
+  bool predicts = false;  // a failure counts as the seed's out of memory
 };
 
 // The seed's figures are its authors' estimates; megabytes.
 constexpr std::array kSteps{
     Entry{"idle", "150-180 MB", step_idle},
-    Entry{"first prediction", "450-490 MB, 15-20 s", step_first},
-    Entry{"three at once", "480-500 MB, or out of memory", step_three_at_once},
-    Entry{"ten in a row", "460, 465 ... 510 MB is creep", step_ten_in_a_row},
-    Entry{"many clients", "two: 586 MB, out of memory", step_many_clients},
+    Entry{"first prediction", "450-490 MB, 15-20 s", step_first, true},
+    Entry{"three at once", "480-500 MB, or out of memory", step_three_at_once, true},
+    Entry{"ten in a row", "460, 465 ... 510 MB is creep", step_ten_in_a_row, true},
+    Entry{"many clients", "two: 586 MB, out of memory", step_many_clients, true},
     Entry{"load and unload", "400-420 MB after clean-up", step_load_cycles},
     Entry{"50 megapixels", "-", step_large_photo},
     Entry{"ten broken files", "400 or 500", step_broken_files},
@@ -48,7 +49,7 @@ Step run_step(Selftest& test, const Entry& entry) {
         step.fault += "; the server " + ending;
     }
   }
-  if (!step.passed()) test.figures.failed_requests = true;
+  if (!step.passed() && entry.predicts) test.figures.failed_requests = true;
   return step;
 }
 
