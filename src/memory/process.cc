@@ -2,7 +2,9 @@
 #include "memory/process.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,6 +19,20 @@ Bytes field(std::string_view text, std::string_view key) {
   for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
     if (at == 0 || text[at - 1] == '\n')
       return std::strtoull(text.data() + at + key.size(), nullptr, 10);
+  }
+  return 0;
+}
+
+// Lets go of an object's segments that are never written: what runs or is read again comes back
+// from the page cache. A segment of a position-independent object holds no relocated bytes.
+int drop_clean_segments(dl_phdr_info* object, std::size_t, void*) {
+  const auto page = static_cast<ElfW(Addr)>(::sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const ElfW(Addr) start = (object->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+    const ElfW(Addr) end = object->dlpi_addr + segment.p_vaddr + segment.p_filesz;
+    ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
   }
   return 0;
 }
@@ -50,7 +66,10 @@ bool reset_peak_rss() {
   return done;
 }
 
-void trim_heap() { ::malloc_trim(0); }
+void trim_heap() {
+  ::malloc_trim(0);
+  ::dl_iterate_phdr(drop_clean_segments, nullptr);
+}
 
 void pin_allocator() {
   ::mallopt(M_ARENA_MAX, 2);

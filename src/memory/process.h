@@ -22,7 +22,8 @@ ProcessMemory read_process_memory();
 // Starts the high-water mark anew at the present RSS (/proc/self/clear_refs); false if forbidden.
 bool reset_peak_rss();
 
-// Hands freed heap pages back to the system.
+// Hands freed heap pages back to the system, and the pages of libraries' code, which come back from
+// the page cache when they are run again. For when much was freed at once, not for every request.
 void trim_heap();
 
 // Pins glibc's allocator to what a planned process needs, once, at the start of main: two arenas,

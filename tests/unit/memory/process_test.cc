@@ -27,5 +27,14 @@ TEST(ProcessMemory, AnonymousReadingFollowsTouchedPages) {
   EXPECT_GE(during.rss, during.anon + during.file);
 }
 
+TEST(ProcessMemory, TrimmingLeavesCodeUsableAndDoesNotGrowAnything) {
+  const ProcessMemory before = read_process_memory();
+  trim_heap();
+  const ProcessMemory after = read_process_memory();
+  // Batches, as above.
+  EXPECT_LE(after.file, before.file + (Bytes{1} << 20));
+  EXPECT_LE(after.anon, before.anon + (Bytes{1} << 20));
+}
+
 }  // namespace
 }  // namespace dermlens
