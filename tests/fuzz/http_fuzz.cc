@@ -50,7 +50,7 @@ std::shared_ptr<HttpRequest> header_of(std::string_view text) {
   boost::system::error_code error;
   parser.put(boost::asio::buffer(text.data(), text.size()), error);
   if (error || !parser.is_header_done()) return nullptr;
-  const Header header = server::read_header(parser);
+  const server::Header header = server::read_header(parser);
   const Match match = find_route(all_routes(), header.request->method, header.request->path);
   static_cast<void>(match);
   HttpResponse response;
