@@ -104,7 +104,7 @@ class Limits(CliTest):
     def test_a_plan_under_an_impossible_limit_exits_with_4_and_says_what_would_do(self):
         done = self.dermlens("plan", "--memory-limit", "16M", expect_any=True)
         self.assertEqual(done.returncode, 4)
-        self.assertIn(b"the smallest needs", done.stdout)
+        self.assertIn(b"below the smallest plan", done.stderr)
 
 
 class Output(CliTest):

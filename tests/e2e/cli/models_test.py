@@ -92,7 +92,7 @@ class Plan(CliTest):
             self.assertGreater(row["arena_bytes"], 0)
             self.assertGreater(row["max_sessions"], 0)
         resident, _, streamed = plan["configurations"][:3]
-        self.assertLess(streamed["one_session_bytes"], resident["one_session_bytes"])
+        self.assertLess(streamed["peak_bytes"], resident["peak_bytes"])
         self.assertIn("requests at once", plan["recommendation"])
 
     def test_people_see_a_table(self):

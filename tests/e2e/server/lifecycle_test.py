@@ -133,7 +133,7 @@ class Ending(unittest.TestCase):
             for _ in range(4)]
         for thread in threads:
             thread.start()
-        self.assertTrue(wait_for(lambda: server.memory()["sessions"]["busy"] > 0))
+        self.assertTrue(wait_for(lambda: server.memory()["queue"]["depth"] == 3))
         idle = server.connect()
         start = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
