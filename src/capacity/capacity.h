@@ -31,6 +31,7 @@ Header phone_photo();
 struct Assumptions {
   Header photo = phone_photo();
   Bytes upload = Bytes{4} << 20;  // a request's body, held until it is answered
+  bool overlay = true;            // explanations carry the overlay, not the map alone
   bool keep_photo = false;        // answers carry the photo as JPEG, too, as the server's page does
   int threads = 1;                // of a request
   Placement weights = Placement::automatic;  // recommend only this

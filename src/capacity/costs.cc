@@ -14,6 +14,9 @@ namespace {
 // As diagnose draws: the longest side of what is shown.
 constexpr std::uint32_t kLongestShown = 1024;
 
+// A worker's stack and what the allocator keeps for it: an estimate.
+constexpr Bytes kWorker = 256 * 1024;
+
 // What pictures take, moment by moment.
 struct Pictures {
   Bytes decode = 0;  // while the photo is decoded
@@ -26,7 +29,8 @@ Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer
   const diagnose::Preprocessing& how = card.preprocessing;
   std::vector<Target> targets{Target::exact(
       {static_cast<std::uint32_t>(how.width), static_cast<std::uint32_t>(how.height)}, how.filter)};
-  const bool draws = layer != nullptr || assumptions.keep_photo;
+  const bool overlay = layer != nullptr && assumptions.overlay;
+  const bool draws = overlay || assumptions.keep_photo;
   if (draws) targets.push_back(Target::fit(kLongestShown));
   TRY(const DecodeCost cost, decode_cost(assumptions.photo, targets));
   Pictures pictures;
@@ -36,7 +40,7 @@ Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer
   pictures.shown = Picture::bytes_of(shown);
   // A photo of noise, at the quality that is handed out, takes a third of its pixels' bytes.
   if (assumptions.keep_photo) pictures.encode += pictures.shown / 3;
-  if (layer != nullptr) pictures.encode += png_cost(shown);
+  if (overlay) pictures.encode += png_cost(shown);
   return pictures;
 }
 
@@ -69,13 +73,13 @@ Result<Way> make_way(const plan::Plan& plan, Placement placement, const diagnose
   of(way.shared, Category::code) = plan.code;
   of(way.shared, Category::weights) = plan.shared(placement) - plan.code;
   of(way.session, Category::arena) = plan.arena;
-  of(way.session, Category::scratch) = plan.per_session(placement) - plan.arena;
+  of(way.session, Category::scratch) = plan.per_session(placement) - plan.arena + kWorker;
   of(way.session, Category::bodies) = assumptions.upload;
   of(way.session, Category::decode) = pictures.decode;
   of(way.session, Category::encode) = pictures.encode + (layer ? map_cost(*layer) : 0);
   // Scores in double, and each class's place in the ranking; the map in float.
   of(way.session, Category::results) = card.labels.size() * 32 + (layer ? map_cost(*layer) / 2 : 0);
-  const Bytes held = plan.arena + plan.scratch + plan.descriptors + assumptions.upload +
+  const Bytes held = plan.arena + plan.scratch + plan.descriptors + kWorker + assumptions.upload +
                      of(way.session, Category::results);
   const Bytes encoding = pictures.shown + of(way.session, Category::encode);
   way.session_peak = held + std::max({pictures.decode, window + pictures.shown, encoding});

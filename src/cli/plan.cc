@@ -17,11 +17,13 @@ using capacity::Capacity;
 
 struct Options {
   std::string model, photo, upload;
+  bool no_overlay = false;
 };
 
 Result<capacity::Assumptions> assumptions_of(const CommonOptions& common, const Options& options) {
   capacity::Assumptions assumptions;
   assumptions.threads = common.threads;
+  assumptions.overlay = !options.no_overlay;
   if (!options.photo.empty()) {
     TRY(const auto file, MappedFile::open(options.photo));
     auto header = read_header(file->bytes());
@@ -103,6 +105,8 @@ void add_plan(Application& application) {
   command->add_option("--photo", options->photo,
                       "Plan for photos like this one (default: 12 megapixels, baseline JPEG)");
   command->add_option("--upload", options->upload, "Bytes of a photo's file (4M, or the photo's)");
+  command->add_flag("--no-overlay", options->no_overlay,
+                    "Plan for heatmaps that are asked for as numbers only");
   add_common_options(*command, application.common);
   add_json_option(*command, application.common);
   on_run(application, *command, options, plan_command);

@@ -65,6 +65,8 @@ void lay_out_weights(const kernels::Lowered& lowered, Layout& layout) {
 
 Bytes streaming_window(const kernels::Lowered& lowered, const Layout& layout) {
   constexpr Bytes kBlock = 64 * 1024;  // what the kernel maps around a fault
+  // And ahead of it, where the page cache keeps the file in large folios: 0.8 MB were measured.
+  constexpr Bytes kAhead = 1536 * 1024;
   Bytes window = 0;
   for (const kernels::Step& step : lowered.steps) {
     Bytes bytes = 0;
@@ -74,7 +76,7 @@ Bytes streaming_window(const kernels::Lowered& lowered, const Layout& layout) {
         bytes += align_up(lowered.weights[argument.operand.index].bytes, kPage) + kBlock;
     window = std::max(window, bytes);
   }
-  return std::min(window, layout.plan.weights);
+  return std::min(window + kAhead, layout.plan.weights);
 }
 
 std::string bytes_of(const kernels::Desc& desc) {
