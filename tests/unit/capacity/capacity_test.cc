@@ -1,0 +1,151 @@
+// What a survey adds up to, and what may be concluded from it, on the shipped model.
+#include "capacity/capacity.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+
+#include "memory/process.h"
+
+namespace dermlens::capacity {
+namespace {
+
+const char* const kModel = DERMLENS_SOURCE_DIR "/models/skin7-b0.onnx";
+
+// Surveyed once: it runs the model.
+const Capacity& at_512_mb() {
+  static const Capacity one = [] {
+    const Bytes base = read_process_memory().rss;
+    auto found = survey(kModel, {Bytes{512} << 20, LimitSource::flag}, base, {});
+    EXPECT_TRUE(found) << found.error().message;
+    return found.value_or(Capacity{});
+  }();
+  return one;
+}
+
+// The same under another limit.
+Capacity under(Bytes limit) {
+  Capacity capacity = at_512_mb();
+  capacity.limit.bytes = limit;
+  for (Way& way : capacity.ways) {
+    const Bytes fixed = way.reserved(0);
+    way.most_sessions = limit > fixed ? (limit - fixed) / way.session_reserved : 0;
+  }
+  return capacity;
+}
+
+Bytes sum(const ByCategory& bytes) { return std::accumulate(bytes.begin(), bytes.end(), Bytes{0}); }
+
+const Way& way(bool heatmaps, Placement placement) {
+  for (const Way& one : at_512_mb().ways)
+    if (one.heatmaps == heatmaps && one.placement == placement) return one;
+  throw std::logic_error("no such way");
+}
+
+class Surveys : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(kModel)) GTEST_SKIP() << "the shipped model is not there";
+  }
+};
+
+TEST_F(Surveys, CoverEveryPlacementWithAndWithoutHeatmaps) {
+  ASSERT_EQ(at_512_mb().ways.size(), 6U);
+  for (const bool heatmaps : {true, false})
+    for (const Placement placement : {Placement::resident, Placement::mapped, Placement::streamed})
+      EXPECT_GT(way(heatmaps, placement).most_sessions, 0U);
+}
+
+TEST_F(Surveys, AddUp) {
+  for (const Way& one : at_512_mb().ways) {
+    EXPECT_EQ(one.reserved(0), sum(one.shared));
+    EXPECT_EQ(one.reserved(5) - one.reserved(2), 3 * one.session_reserved);
+    // Categories' own maxima need not come together; memory never exceeds what is reserved.
+    EXPECT_LE(one.session_reserved, sum(one.session));
+    EXPECT_LE(one.session_peak, one.session_reserved);
+    EXPECT_LE(one.reserved(one.most_sessions), Bytes{512} << 20);
+    EXPECT_GT(one.reserved(one.most_sessions + 1), Bytes{512} << 20);
+  }
+}
+
+TEST_F(Surveys, MeasureBaseAndCode) {
+  for (const Way& one : at_512_mb().ways) {
+    EXPECT_EQ(one.shared[static_cast<std::size_t>(Category::base)], at_512_mb().base);
+    EXPECT_GT(one.plan.code, Bytes{1} << 20);
+    EXPECT_LT(one.plan.code, Bytes{64} << 20);
+  }
+}
+
+TEST_F(Surveys, HeatmapsAndResidentWeightsCostWhatTheyCost) {
+  EXPECT_GT(way(true, Placement::resident).session_peak,
+            way(false, Placement::resident).session_peak);
+  EXPECT_EQ(way(true, Placement::resident).shared, way(true, Placement::mapped).shared);
+  const Way& streamed = way(true, Placement::streamed);
+  EXPECT_EQ(way(true, Placement::resident).reserved(0) - streamed.reserved(0),
+            streamed.plan.weights);
+}
+
+TEST_F(Surveys, HoldTwentySessionsWithHeatmapsIn512Megabytes) {
+  EXPECT_GE(way(true, Placement::resident).most_sessions, 20U);
+}
+
+TEST_F(Surveys, ChooseTheFastestPlacementThatFits) {
+  const Capacity& roomy = at_512_mb();
+  EXPECT_EQ(roomy.ways[choose(roomy, true, Placement::automatic, 2)->way].placement,
+            Placement::resident);
+  const Bytes of_streamed = way(true, Placement::streamed).reserved(2);
+  const Capacity narrow = under(of_streamed);
+  const auto choice = choose(narrow, true, Placement::automatic, 2);
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(narrow.ways[choice->way].placement, Placement::streamed);
+  EXPECT_EQ(choice->sessions, 2U);
+  EXPECT_EQ(choose(under(of_streamed - 1), true, Placement::automatic, 2)->sessions, 1U);
+}
+
+TEST_F(Surveys, RefuseALimitBelowTheSmallestWithTheNumberThatWouldDo) {
+  const Bytes least = at_512_mb().least;
+  const auto refused = choose(under(least - 1), false, Placement::automatic, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::over_limit);
+  EXPECT_EQ(refused.error().needed, least);
+  EXPECT_TRUE(choose(under(least), false, Placement::automatic, 1));
+}
+
+TEST_F(Surveys, RecommendOneRequestACoreAndSaySo) {
+  const Capacity& capacity = at_512_mb();
+  ASSERT_TRUE(capacity.recommended);
+  const std::uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  EXPECT_EQ(capacity.recommended->sessions,
+            std::min(cores, way(true, Placement::resident).most_sessions));
+  EXPECT_NE(capacity.sentence.find("resident weights, heatmaps on"), std::string::npos)
+      << capacity.sentence;
+}
+
+TEST_F(Surveys, PutTheSeedsPlansBesideOurs) {
+  std::string names;
+  for (const Comparison& row : at_512_mb().comparisons) {
+    names += row.name + " ";
+    ASSERT_LT(row.choice.way, at_512_mb().ways.size());
+  }
+  EXPECT_EQ(names, "A B C D 2A 2B 2C 2D ");
+}
+
+TEST_F(Surveys, AreADocument) {
+  const boost::json::object document = to_json(at_512_mb());
+  EXPECT_EQ(document.at("configurations").as_array().size(), 6U);
+  EXPECT_EQ(document.at("seed").as_array().size(), 8U);
+  EXPECT_EQ(document.at("measured"), boost::json::value({"base", "code"}));
+}
+
+TEST(SurveysOfNothing, SayWhatIsMissing) {
+  const auto missing = survey("/nowhere/model.onnx", {Bytes{1} << 30, LimitSource::host}, 0, {});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, Errc::not_found);
+}
+
+}  // namespace
+}  // namespace dermlens::capacity
