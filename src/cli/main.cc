@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   cli::add_inspect(application);
   cli::add_plan(application);
   cli::add_pack(application);
+  cli::add_quantize(application);
   cli::add_serve(application);
   cli::add_bench(application);
   cli::add_selftest(application);

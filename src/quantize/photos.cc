@@ -1,0 +1,62 @@
+#include "quantize/photos.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/mapped_file.h"
+#include "image/decode.h"
+
+namespace dermlens::quantize {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_photo_name(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  });
+  constexpr std::array names{".jpg", ".jpeg", ".png", ".webp"};
+  return std::ranges::any_of(names, [&](const char* name) { return extension == name; });
+}
+
+Result<Picture> decode_as(ByteView bytes, const diagnose::Preprocessing& how, Ledger& ledger) {
+  TRY(const Header header, read_header(bytes));
+  TRY(const auto width, checked_cast<std::uint32_t>(how.width));
+  TRY(const auto height, checked_cast<std::uint32_t>(how.height));
+  const Target target = Target::exact({width, height}, how.filter);
+  TRY(auto pictures, decode(bytes, header, std::span(&target, 1), ledger));
+  return std::move(pictures.front());
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> find_photos(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    return fail(Errc::not_found, "no folder of photos (", folder, ")");
+  std::vector<std::string> photos;
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code ignored;
+    if (!at->is_regular_file(ignored) || !has_photo_name(at->path())) continue;
+    if (photos.size() == kMaxPhotos)
+      return fail(Errc::too_large, "too many photos in ", folder, " (limit ", kMaxPhotos, ")");
+    photos.push_back(at->path().string());
+  }
+  if (error) return fail(Errc::io, folder, ": ", error.message());
+  if (photos.empty()) return fail(Errc::not_found, "no photo in the folder (", folder, ")");
+  std::ranges::sort(photos);
+  return photos;
+}
+
+Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessing& how,
+                           Ledger& ledger) {
+  TRY(const auto file, MappedFile::open(path));
+  auto picture = decode_as(file->bytes(), how, ledger);
+  if (!picture) return within(path, std::move(picture).error());
+  if (file->damaged()) return fail(Errc::corrupt, path, ": the file changed meanwhile");
+  return picture;
+}
+
+}  // namespace dermlens::quantize

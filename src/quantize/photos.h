@@ -1,0 +1,22 @@
+// The photos of a folder: to calibrate with and to verify on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "diagnose/types.h"
+#include "image/picture.h"
+
+namespace dermlens::quantize {
+
+inline constexpr std::size_t kMaxPhotos = 100'000;
+
+// Every .jpg, .jpeg, .png and .webp under `folder`, sorted by path; symbolic links to folders are
+// not followed. Fails with not_found, io, or too_large past kMaxPhotos.
+Result<std::vector<std::string>> find_photos(const std::string& folder);
+
+// The photo in the model's size. Errors begin with the path.
+Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessing& how,
+                           Ledger& ledger);
+
+}  // namespace dermlens::quantize

@@ -1,0 +1,30 @@
+// The edits that make a model smaller: eight-bit convolutions, or weights of sixteen bits.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "onnx/writer.h"
+#include "quantize/calibrate.h"
+#include "quantize/sites.h"
+
+namespace dermlens::quantize {
+
+// QDQ nodes for the chosen sites (by index into `sites.sites`): activations signed with one scale,
+// weights signed with one scale a channel, biases fp32 and corrected for what the rounding of the
+// weights shifts on average. `clips`: the largest magnitude kept of each activation. The graph in
+// `sites` is kept alive by the edit. Fails with internal where a clip is missing.
+Result<onnx::Edit> integer_edit(const Sites& sites, const std::vector<std::size_t>& chosen,
+                                const std::map<std::string, double>& clips,
+                                const std::map<std::string, Statistics>& statistics);
+
+// The activations that the chosen sites want as integers, in the file's order.
+std::vector<std::string> activations_of(const Sites& sites, const std::vector<std::size_t>& chosen);
+
+// Every fp32 initializer of rank 2 and more as `type` (f16 or bf16) with a Cast to fp32. Fails with
+// unsupported where the model's opset has no such Cast, or where a weight is too large; with usage
+// where nothing is left to narrow.
+Result<onnx::Edit> narrow_edit(const onnx::Model& model, graph::DType type);
+
+}  // namespace dermlens::quantize
