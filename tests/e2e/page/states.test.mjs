@@ -110,12 +110,13 @@ test("offline and a server that is gone are told apart, and the photo stays", as
 });
 
 test("a busy server is waited for: the place in the queue, then the answer", async () => {
-  const server = await serve("--queue", "8");
+  // One session: the browser has a core of its own to show what happens.
+  const server = await serve("--queue", "8", "--sessions", "1");
   const rest = keepBusy(server.url, skinPng(3000, 2200), 8);
   try {
     await withPage(server, {}, async (page) => {
       await send(page, asFile(skinPng(1600, 1200)));
-      await page.waitForSelector(".steps", { timeout: 10_000 });
+      await page.waitForSelector(".steps");
       await page.waitForFunction(
         () => /place \d/.test(document.querySelector(".steps")?.textContent ?? ""),
         null,
@@ -172,7 +173,7 @@ test("a deadline that passes is said, and can be tried again", async () => {
 });
 
 test("an upload can be cancelled, and the photo stays", async () => {
-  const server = await serve();
+  const server = await serve("--sessions", "1");
   const rest = keepBusy(server.url, skinPng(3000, 2200), 8);
   try {
     await withPage(server, {}, async (page) => {
