@@ -13,6 +13,7 @@ void add_inspect(Application& application);
 void add_plan(Application& application);
 void add_pack(Application& application);
 void add_quantize(Application& application);
+void add_evaluate(Application& application);
 void add_serve(Application& application);
 void add_bench(Application& application);
 void add_selftest(Application& application);

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   cli::add_plan(application);
   cli::add_pack(application);
   cli::add_quantize(application);
+  cli::add_evaluate(application);
   cli::add_serve(application);
   cli::add_bench(application);
   cli::add_selftest(application);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <numeric>
 
 #include "diagnose/preprocess.h"
@@ -20,6 +21,8 @@ using Choice = std::vector<std::size_t>;
 constexpr std::int64_t kLeastOpset = 13;
 constexpr std::size_t kPhotosTried = 24;
 constexpr std::size_t kPhotosOfOneSite = 6;
+constexpr std::size_t kGroup = 4;
+constexpr std::size_t kMostLeftOut = 16;
 
 // A few pictures of the calibration set, evenly taken.
 Result<std::vector<Picture>> some_pictures(const std::vector<std::string>& photos,
@@ -158,28 +161,42 @@ class Search {
     return all;
   }
 
-  // One convolution at a time, the last first: the error it makes alone.
+  // The convolutions that were tried alone, those that do most damage first. Groups of neighbours
+  // go first, the last first; then each convolution of the worst groups.
   Result<Choice> by_damage(const Choice& all) {
-    std::vector<double> damage(all.size(), 0);
     const std::size_t pictures = std::min(pictures_.size(), kPhotosOfOneSite);
-    for (std::size_t i = all.size(); i-- > 0 && passed() < options_.search_seconds;) {
-      TRY(const Outcome outcome, attempt({all[i]}, pictures));
-      damage[i] = outcome.error;
+    std::vector<std::pair<double, Choice>> groups;
+    for (std::size_t end = all.size(); end > 0; end -= std::min(end, kGroup)) {
+      if (passed() > options_.search_seconds / 2) break;
+      const Choice group(all.begin() + static_cast<std::ptrdiff_t>(end - std::min(end, kGroup)),
+                         all.begin() + static_cast<std::ptrdiff_t>(end));
+      TRY(const Outcome outcome, attempt(group, pictures));
+      groups.emplace_back(outcome.error, group);
     }
-    Choice order = all;
-    std::ranges::stable_sort(order,
-                             [&](std::size_t a, std::size_t b) { return damage[a] > damage[b]; });
+    std::ranges::stable_sort(groups, std::greater<>(), [](const auto& g) { return g.first; });
+    std::vector<std::pair<double, std::size_t>> single;
+    for (const auto& [error, group] : groups)
+      for (const std::size_t site : group) {
+        if (single.size() >= kMostLeftOut || passed() > options_.search_seconds) break;
+        TRY(const Outcome outcome, attempt({site}, pictures));
+        single.emplace_back(outcome.error, site);
+      }
+    std::ranges::stable_sort(single, std::greater<>(), [](const auto& s) { return s.first; });
+    Choice order;
+    for (const auto& [error, site] : single) order.push_back(site);
     return order;
   }
 
   Result<Choice> leave_out_the_worst(const Choice& all) {
     TRY(const Choice order, by_damage(all));
     Choice best = all;
-    for (std::size_t left_out = 1; left_out < all.size() && best_.change > options_.enough &&
+    for (std::size_t left_out = 1; left_out <= order.size() && best_.change > options_.enough &&
                                    passed() < 2 * options_.search_seconds;
          left_out += 1 + left_out / 3) {
-      Choice chosen(order.begin() + static_cast<std::ptrdiff_t>(left_out), order.end());
-      std::ranges::sort(chosen);
+      const auto worst = std::span(order).first(left_out);
+      Choice chosen;
+      for (const std::size_t site : all)
+        if (std::ranges::find(worst, site) == worst.end()) chosen.push_back(site);
       TRY(const Outcome outcome, attempt(chosen, pictures_.size()));
       if (outcome.change >= best_.change) continue;
       best_ = outcome;
