@@ -144,7 +144,9 @@ std::optional<std::size_t> find(std::span<const TensorInfo> all, std::string_vie
 Program::Program() : engine_(std::make_unique<Engine>()) {}
 Program::~Program() = default;
 
-Result<plan::Plan> make_plan(graph::Graph graph) {
+Result<plan::Plan> make_plan(graph::Graph graph, int threads) {
+  // Scratch bytes depend on how many threads a primitive is made for.
+  omp_set_num_threads(threads);
   TRY(const Prepared prepared, prepare(std::move(graph)));
   return prepared.layout.plan;
 }

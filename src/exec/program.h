@@ -34,7 +34,7 @@ struct TensorInfo {
 
 // The bytes that load() would need, without loading: nothing is reserved, compiled or written.
 // `graph` as for Program::load.
-Result<plan::Plan> make_plan(graph::Graph graph);
+Result<plan::Plan> make_plan(graph::Graph graph, int threads = 1);
 
 struct Engine;  // steps, primitives and weights; private to exec
 
