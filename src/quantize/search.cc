@@ -19,10 +19,9 @@ using Clock = std::chrono::steady_clock;
 using Choice = std::vector<std::size_t>;
 
 constexpr std::int64_t kLeastOpset = 13;
-constexpr std::size_t kPhotosTried = 24;
-constexpr std::size_t kPhotosOfOneSite = 6;
+constexpr std::size_t kPhotosTried = 48;
+constexpr std::size_t kPhotosOfOneGroup = 6;
 constexpr std::size_t kGroup = 4;
-constexpr std::size_t kMostLeftOut = 16;
 
 // A few pictures of the calibration set, evenly taken.
 Result<std::vector<Picture>> some_pictures(const std::vector<std::string>& photos,
@@ -161,48 +160,55 @@ class Search {
     return all;
   }
 
-  // The convolutions that were tried alone, those that do most damage first. Groups of neighbours
-  // go first, the last first; then each convolution of the worst groups.
-  Result<Choice> by_damage(const Choice& all) {
-    const std::size_t pictures = std::min(pictures_.size(), kPhotosOfOneSite);
+  // Neighbours together, by the error they make when only they are rounded; the worst first. Those
+  // there was no time for come last.
+  Result<std::vector<Choice>> by_damage(const Choice& all) {
+    const std::size_t pictures = std::min(pictures_.size(), kPhotosOfOneGroup);
     std::vector<std::pair<double, Choice>> groups;
     for (std::size_t end = all.size(); end > 0; end -= std::min(end, kGroup)) {
-      if (passed() > options_.search_seconds / 2) break;
       const Choice group(all.begin() + static_cast<std::ptrdiff_t>(end - std::min(end, kGroup)),
                          all.begin() + static_cast<std::ptrdiff_t>(end));
-      TRY(const Outcome outcome, attempt(group, pictures));
+      Outcome outcome;
+      if (passed() < options_.search_seconds) {
+        TRY(outcome, attempt(group, pictures));
+      }
       groups.emplace_back(outcome.error, group);
     }
     std::ranges::stable_sort(groups, std::greater<>(), [](const auto& g) { return g.first; });
-    std::vector<std::pair<double, std::size_t>> single;
-    for (const auto& [error, group] : groups)
-      for (const std::size_t site : group) {
-        if (single.size() >= kMostLeftOut || passed() > options_.search_seconds) break;
-        TRY(const Outcome outcome, attempt({site}, pictures));
-        single.emplace_back(outcome.error, site);
-      }
-    std::ranges::stable_sort(single, std::greater<>(), [](const auto& s) { return s.first; });
-    Choice order;
-    for (const auto& [error, site] : single) order.push_back(site);
+    std::vector<Choice> order;
+    for (auto& [error, group] : groups) order.push_back(std::move(group));
     return order;
   }
 
+  static Choice without(const Choice& all, const Choice& left_out) {
+    Choice rest;
+    for (const std::size_t site : all)
+      if (std::ranges::find(left_out, site) == left_out.end()) rest.push_back(site);
+    return rest;
+  }
+
+  // Leaves out groups until it is enough, then takes back what was not needed.
   Result<Choice> leave_out_the_worst(const Choice& all) {
-    TRY(const Choice order, by_damage(all));
-    Choice best = all;
-    for (std::size_t left_out = 1; left_out <= order.size() && best_.change > options_.enough &&
-                                   passed() < 2 * options_.search_seconds;
-         left_out += 1 + left_out / 3) {
-      const auto worst = std::span(order).first(left_out);
-      Choice chosen;
-      for (const std::size_t site : all)
-        if (std::ranges::find(worst, site) == worst.end()) chosen.push_back(site);
-      TRY(const Outcome outcome, attempt(chosen, pictures_.size()));
+    TRY(const auto groups, by_damage(all));
+    Choice left_out, best;
+    for (const Choice& group : groups) {
+      if (best_.change <= options_.enough || passed() > 2 * options_.search_seconds) break;
+      left_out.insert(left_out.end(), group.begin(), group.end());
+      if (left_out.size() == all.size()) break;
+      TRY(const Outcome outcome, attempt(without(all, left_out), pictures_.size()));
       if (outcome.change >= best_.change) continue;
       best_ = outcome;
-      best = std::move(chosen);
+      best = left_out;
     }
-    return best;
+    for (const std::size_t site : Choice(best.rbegin(), best.rend())) {
+      if (passed() > 2 * options_.search_seconds) break;
+      const Choice fewer = without(best, {site});
+      TRY(const Outcome outcome, attempt(without(all, fewer), pictures_.size()));
+      if (outcome.change > std::max(options_.enough, best_.change)) continue;
+      best_ = outcome;
+      best = fewer;
+    }
+    return without(all, best);
   }
 
   std::string from_, to_;
