@@ -18,18 +18,13 @@ constexpr Bytes kBaseAllowance = Bytes{2} << 20;
 constexpr std::uint64_t kPeakAgeMs = 100;
 constexpr std::chrono::seconds kRefusingFor{5};
 
-int sessions_wanted(const Options& options) {
-  if (options.sessions > 0) return options.sessions;
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 64U));
-}
-
-Models::Options models_options(const Options& options) {
+Models::Options models_options(const Options& options, const Configuration& configuration) {
   Models::Options models;
   models.default_path = options.model;
   models.directory = options.model_dir;
-  models.load.placement = options.placement;
+  models.load.placement = configuration.placement;
   models.load.threads = options.threads;
-  models.load.sessions = sessions_wanted(options);
+  models.load.sessions = configuration.sessions;
   models.load.cache_dir = options.cache_dir;
   models.load.max_pixels = options.max_pixels;
   models.load.explain = options.explain;
@@ -38,14 +33,15 @@ Models::Options models_options(const Options& options) {
 
 }  // namespace
 
-App::App(const Options& given, const MemoryLimit& found)
+App::App(const Options& given, const MemoryLimit& found, Configuration chosen)
     : options(given),
       limit(found),
+      configuration(std::move(chosen)),
       ledger(found.bytes),
       results(ledger, given.result_ttl, found.bytes / 8),
       chores(1, 64),
       controls(1, 16),
-      workers(static_cast<std::size_t>(sessions_wanted(given)), given.queue) {}
+      workers(static_cast<std::size_t>(configuration.sessions), given.queue) {}
 
 // The threads first: a request that still runs uses everything else.
 App::~App() {
@@ -56,20 +52,37 @@ App::~App() {
 
 Result<std::shared_ptr<App>> App::open(const Options& options) {
   const MemoryLimit limit = find_memory_limit(options.memory_limit);
-  auto app = std::make_shared<App>(options, limit);
-  TRY(app->access, Access::open(options.api_token_file, options.cors_origin));
-  app->assets = std::make_unique<Assets>(options.web_dir);
-  TRY(app->pages, Pages::open(*app->assets));
-  TRY(app->models, Models::open(models_options(options), app->ledger,
-                                [app = app.get()](double s) { app->metrics.loaded(s); }));
+  if (!options.model.empty()) TRY_VOID(stamp_of(options.model));
+  TRY(auto access, Access::open(options.api_token_file, options.cors_origin));
+  auto assets = std::make_unique<Assets>(options.web_dir);
+  TRY(auto pages, Pages::open(*assets));
+  const Bytes bare = read_process_memory().rss + kBaseAllowance;
+  TRY(Configuration configuration, configure(options, limit, bare));
+  auto app = std::make_shared<App>(options, limit, std::move(configuration));
+  app->access = std::move(access);
+  app->assets = std::move(assets);
+  app->pages = std::move(pages);
+  TRY(app->models, Models::open(models_options(options, app->configuration), app->ledger,
+                                [app = app.get()](const diagnose::Model& model, double seconds) {
+                                  app->metrics.loaded(seconds);
+                                  app->count_libraries(model);
+                                }));
   if (!options.history.empty()) {
     TRY(app->history, history::Store::open(options.history));
   }
   app->routes = all_routes();
-  auto base = app->ledger.reserve(Category::base, read_process_memory().rss + kBaseAllowance);
+  auto base = app->ledger.reserve(Category::base, bare);
   if (!base) return within("the server alone does not fit", std::move(base).error());
   app->base = std::move(*base);
   return app;
+}
+
+void App::count_libraries(const diagnose::Model& model) {
+  const std::lock_guard lock(base_mutex_);
+  if (libraries_counted_ || configuration.code <= model.plan().code) return;
+  // They are pages of files: where there is no room to count them, the kernel can take them back.
+  const Bytes touched = configuration.code - model.plan().code;
+  libraries_counted_ = base.resize(base.bytes() + touched).has_value();
 }
 
 HttpResponse App::handle(HttpRequest& request) {

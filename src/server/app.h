@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "history/store.h"
@@ -12,6 +13,7 @@
 #include "server/access.h"
 #include "server/admission.h"
 #include "server/assets.h"
+#include "server/configure.h"
 #include "server/metrics.h"
 #include "server/models.h"
 #include "server/options.h"
@@ -25,7 +27,7 @@ struct App {
   // Opens what the options name, in the order in which mistakes are best told. Loads no model.
   static Result<std::shared_ptr<App>> open(const Options& options);
 
-  App(const Options& given, const MemoryLimit& found);
+  App(const Options& given, const MemoryLimit& found, Configuration chosen);
   ~App();
 
   // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
@@ -41,9 +43,10 @@ struct App {
 
   const Options options;
   const MemoryLimit limit;
+  const Configuration configuration;
   const Clock::time_point started = Clock::now();
   Ledger ledger;
-  Reservation base;  // this process before any model
+  Reservation base;  // this process beside what the engine reserves
   Metrics metrics;
   Results results;
   std::unique_ptr<Access> access;
@@ -63,6 +66,11 @@ struct App {
   Workers workers;
 
  private:
+  // After a load: the libraries' pages that the engine has touched now count, as measured at start.
+  void count_libraries(const diagnose::Model& model);
+
+  std::mutex base_mutex_;
+  bool libraries_counted_ = false;
   mutable std::atomic<Bytes> peak_ = 0;
   mutable std::atomic<std::uint64_t> peak_read_ms_ = 0;
   mutable std::atomic<std::uint64_t> refused_seen_ = 0;

@@ -212,7 +212,7 @@ Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry&
   entry.withdrawn = false;
   entry.last_used = Clock::now();
   changed_.notify_all();
-  on_load_(std::chrono::duration<double>(Clock::now() - start).count());
+  on_load_(*entry.model, std::chrono::duration<double>(Clock::now() - start).count());
   return {};
 }
 
@@ -251,7 +251,7 @@ Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEnt
   entry.stamp = stamp;
   entry.last_used = Clock::now();
   changed_.notify_all();
-  on_load_(std::chrono::duration<double>(Clock::now() - start).count());
+  on_load_(*entry.model, std::chrono::duration<double>(Clock::now() - start).count());
   lock.unlock();
   old.reset();
   trim_heap();

@@ -73,8 +73,9 @@ class Models {
     // Asked for room before other models are unloaded; false where it has none to give.
     std::function<bool(Bytes)> make_room;
   };
-  // Told about every load that succeeded: seconds it took.
-  using OnLoad = std::function<void(double seconds)>;
+  // Told about every load that succeeded and the seconds it took. Called under the lock: it may not
+  // call back.
+  using OnLoad = std::function<void(const diagnose::Model& model, double seconds)>;
 
   ~Models();
 

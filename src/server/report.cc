@@ -77,6 +77,7 @@ json::object memory_report(const App& app) {
   if (model != nullptr) {
     weights = {{"placement", to_string(model->plan().placement)}, {"bytes", model->plan().weights}};
     plan = plan_report(model->plan(), sessions);
+    plan.as_object()["predicted_peak_bytes"] = app.configuration.peak;
   }
   const double percent =
       100.0 * static_cast<double>(process.rss) / static_cast<double>(app.ledger.limit());

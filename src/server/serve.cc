@@ -149,6 +149,7 @@ void announce(const Listener& listener) {
           std::string(to_string(app.limit.source)) + "), " + std::to_string(app.workers.threads()) +
           " sessions, queue " + std::to_string(options.queue) + ", heatmaps " +
           (options.explain ? "on" : "off"));
+  log(LogLevel::info, "the plan: " + app.configuration.sentence);
   if (app.access->required()) {
     log(LogLevel::info, "a token is needed for everything but the health checks");
   } else if (endpoint.address().is_loopback()) {

@@ -26,7 +26,7 @@ App& small_app() {
         options.max_upload = 1 << 20;
         return options;
       }(),
-      MemoryLimit{64 << 20, LimitSource::flag});
+      MemoryLimit{64 << 20, LimitSource::flag}, Configuration{});
   return app;
 }
 

@@ -84,12 +84,10 @@ class Queue(unittest.TestCase):
             # Pages of files can be taken back; what nobody can take back stays under the limit.
             self.assertLess(anonymous.peak_kb, 64 * 1024)
 
-    def test_a_limit_too_small_for_the_model_is_507(self):
-        with harness.Server("--sessions", "1", "--memory-limit", "24M") as server:
-            answer = server.post("/api/v1/explain", harness.PHOTO)
-            self.assertIn(answer.status, (503, 507), answer.body[:300])
-            self.assertGreater(answer.json()["needed_bytes"], 0)
-            self.assertEqual(server.get("/health/").body, b"ok")
+    def test_a_limit_too_small_for_one_request_is_told_at_start(self):
+        with self.assertRaises(RuntimeError) as refused:
+            harness.Server("--sessions", "1", "--memory-limit", "24M")
+        self.assertRegex(str(refused.exception), r"below the smallest plan \([\d.]+ MB needed")
 
 
 if __name__ == "__main__":

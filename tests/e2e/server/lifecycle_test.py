@@ -169,7 +169,8 @@ class Mistakes(unittest.TestCase):
                               ("--port", "0", "--model", harness.MODEL, "--history", "/nowhere/x.db"),
                               ("--port", "0", "--model", harness.MODEL, "--queue", "many"),
                               ("--port", "0", "--model", harness.MODEL, "--deadline", "soon"),
-                              ("--port", "0", "--model-dir", "/nowhere/at/all")):
+                              ("--port", "0", "--model-dir", "/nowhere/at/all"),
+                              ("--port", "0", "--model", __file__)):
                 code, text = self.run_serve(*arguments)
                 self.assertIn(code, (2, 3), (arguments, text))
                 self.assertEqual(text.count("\n"), 1, (arguments, text))

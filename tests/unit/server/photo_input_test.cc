@@ -9,7 +9,7 @@ namespace {
 
 class PhotoInputTest : public testing::Test {
  protected:
-  PhotoInputTest() : app_(small_options(), {16 << 20, LimitSource::flag}) {}
+  PhotoInputTest() : app_(small_options(), {16 << 20, LimitSource::flag}, {}) {}
 
   static Options small_options() {
     Options options;

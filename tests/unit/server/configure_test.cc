@@ -1,0 +1,77 @@
+#include "server/configure.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+namespace dermlens::server {
+namespace {
+
+constexpr Bytes kBase = Bytes{12} << 20;
+
+Options with_shipped_model() {
+  Options options;
+  options.model = DERMLENS_SOURCE_DIR "/models/skin7-b0.onnx";
+  options.sessions = 2;
+  return options;
+}
+
+std::size_t descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd"))
+    ++count;
+  return count;
+}
+
+TEST(Configure, TheChoiceFitsTheLimit) {
+  for (const Bytes limit : {Bytes{56} << 20, Bytes{96} << 20, Bytes{512} << 20}) {
+    const auto configuration = configure(with_shipped_model(), {limit, LimitSource::flag}, kBase);
+    ASSERT_TRUE(configuration) << configuration.error().message;
+    EXPECT_LE(configuration->peak, limit);
+    EXPECT_GT(configuration->peak, kBase);
+    EXPECT_GE(configuration->sessions, 1);
+  }
+}
+
+TEST(Configure, TooSmallALimitIsRefusedWithWhatWouldDo) {
+  const auto configuration =
+      configure(with_shipped_model(), {Bytes{20} << 20, LimitSource::flag}, kBase);
+  ASSERT_FALSE(configuration);
+  EXPECT_EQ(configuration.error().code, Errc::over_limit);
+  const Bytes needed = configuration.error().needed;
+  EXPECT_TRUE(configure(with_shipped_model(), {needed + (1 << 20), LimitSource::flag}, kBase));
+}
+
+TEST(Configure, AFileThatIsNoModelIsAnErrorAndNotAPlan) {
+  const std::string path = testing::TempDir() + "configure_test.onnx";
+  std::ofstream(path) << "this is not a model";
+  Options options;
+  options.model = path;
+  EXPECT_FALSE(configure(options, {Bytes{1} << 30, LimitSource::flag}, kBase));
+}
+
+TEST(Configure, WithoutAnAnswerInTimeTheLeastIsAskedFor) {
+  Options options = with_shipped_model();
+  options.sessions = 0;
+  const auto configuration =
+      configure(options, {Bytes{1} << 30, LimitSource::flag}, kBase, std::chrono::seconds(0));
+  ASSERT_TRUE(configuration);
+  EXPECT_EQ(configuration->placement, plan::Placement::streamed);
+  EXPECT_EQ(configuration->sessions, 1);
+}
+
+TEST(Configure, LeavesNoChildAndNoDescriptorBehind) {
+  const std::size_t before = descriptors();
+  for (const auto patience : {std::chrono::seconds(0), std::chrono::seconds(60)})
+    ASSERT_TRUE(
+        configure(with_shipped_model(), {Bytes{1} << 30, LimitSource::flag}, kBase, patience));
+  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD);
+}
+
+}  // namespace
+}  // namespace dermlens::server
