@@ -1,9 +1,26 @@
 // One mutex, one queue, a few threads.
 #include "server/admission.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 namespace dermlens::server {
+namespace {
+
+// Where processors are few, the thread that talks to all clients goes before those that compute
+// for one each. Threads that a worker starts (OpenMP's) inherit it.
+void step_back() {
+  constexpr int kSteps = 5;
+  const auto self = static_cast<id_t>(::gettid());
+  errno = 0;
+  const int now = ::getpriority(PRIO_PROCESS, self);
+  if (errno == 0) ::setpriority(PRIO_PROCESS, self, now + kSteps);
+}
+
+}  // namespace
 
 Result<void> Workers::push(std::shared_ptr<Ticket> ticket) {
   {
@@ -64,6 +81,7 @@ void Workers::stop() {
 }
 
 void Workers::work() {
+  step_back();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });

@@ -6,15 +6,17 @@
 
 #include "base/log.h"
 #include "memory/process.h"
+#include "server/connection.h"
 #include "server/errors.h"
+#include "server/intake.h"
 #include "server/page_values.h"
 
 namespace dermlens::server {
 namespace {
 
-// Threads' stacks in use, allocator slack, the page cache of our own code: what the process grows
-// by while it serves and that no other category counts.
-constexpr Bytes kBaseAllowance = Bytes{2} << 20;
+// Threads' stacks in use, allocator slack, the page cache of our own code, the first connections:
+// what the process grows by while it serves and that no other category counts.
+constexpr Bytes kBaseAllowance = (Bytes{2} << 20) + kConnectionsInBase * kConnectionBytes;
 constexpr std::uint64_t kPeakAgeMs = 100;
 constexpr std::chrono::seconds kRefusingFor{5};
 
@@ -31,6 +33,11 @@ Models::Options models_options(const Options& options, const Configuration& conf
   return models;
 }
 
+// Uploads that wait may not take what the running ones need to be finished.
+Bytes uploads_share(const Options& options, Bytes limit) {
+  return std::max({limit / 8, Bytes{1} << 20, most_body(options, Payload::upload)});
+}
+
 }  // namespace
 
 App::App(const Options& given, const MemoryLimit& found, Configuration chosen)
@@ -38,6 +45,7 @@ App::App(const Options& given, const MemoryLimit& found, Configuration chosen)
       limit(found),
       configuration(std::move(chosen)),
       ledger(found.bytes),
+      uploads(uploads_share(given, found.bytes)),
       results(ledger, given.result_ttl, found.bytes / 8),
       chores(1, 64),
       controls(1, 16),

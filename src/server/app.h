@@ -46,6 +46,7 @@ struct App {
   const Configuration configuration;
   const Clock::time_point started = Clock::now();
   Ledger ledger;
+  Ledger uploads;    // what uploads may take of it together: a share, or one of the largest
   Reservation base;  // this process beside what the engine reserves
   Metrics metrics;
   Results results;

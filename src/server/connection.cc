@@ -13,13 +13,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
-#include <charconv>
 #include <cstdio>
 
 #include "memory/process.h"
 #include "server/deadlines.h"
 #include "server/errand.h"
 #include "server/errors.h"
+#include "server/intake.h"
 #include "server/live.h"
 #include "server/wire.h"
 
@@ -33,11 +33,8 @@ using boost::asio::ip::tcp;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr Bytes kSmallBody = 64 * 1024;
-// The slowest whole upload: this much a second, beside a start of `body_stall`.
+// The slowest upload: so much a second from its begin on, beside a start of `body_stall`.
 constexpr std::uint64_t kSlowestBytesPerSecond = 32 * 1024;
-// What a connection may hold beside its body: header buffer, parser, fields, coroutine frames.
-constexpr Bytes kConnectionBytes = 24 * 1024;
 
 }  // namespace
 
@@ -57,6 +54,7 @@ struct Connection {
   }
   ~Connection() {
     connections->all_.erase(place);
+    if (in_base) --connections->in_base_;
     --app->connections;
   }
 
@@ -66,19 +64,38 @@ struct Connection {
   std::shared_ptr<Connections> connections;
   std::list<Connection*>::iterator place;
   boost::beast::flat_buffer buffer;
-  Reservation hold;
+  Reservation hold;      // its kConnectionBytes, unless `in_base`
+  bool in_base = false;  // one of those that the base counts
   std::string peer;
   bool waiting = true;  // for a header: may be ended without harm
   bool unread = false;  // the client may still be sending what nobody reads
 };
 
-bool Connections::evict_waiting() {
-  const auto found =
-      std::find_if(all_.begin(), all_.end(), [](const Connection* c) { return c->waiting; });
-  if (found == all_.end()) return false;
+Connection* Connections::evict_waiting(const Connection* except) {
+  const auto found = std::find_if(all_.begin(), all_.end(), [except](const Connection* c) {
+    return c->waiting && c != except;
+  });
+  if (found == all_.end()) return nullptr;
   boost::system::error_code ignored;
   (*found)->socket.close(ignored);
   (*found)->waiting = false;  // it is on its way out
+  return *found;
+}
+
+bool Connections::find_room(Connection& connection) {
+  if (in_base_ < kConnectionsInBase) {
+    ++in_base_;
+    return connection.in_base = true;
+  }
+  if (auto hold = connection.app->ledger.reserve(Category::bodies, kConnectionBytes)) {
+    connection.hold = std::move(*hold);
+    return true;
+  }
+  // Its last bytes go when it hears of it, which is before the new one has read its first.
+  Connection* const other = evict_waiting(&connection);
+  if (other == nullptr) return false;
+  connection.hold = std::move(other->hold);
+  connection.in_base = std::exchange(other->in_base, false);
   return true;
 }
 
@@ -148,10 +165,11 @@ awaitable<Result<void>> read_body(Shared connection, std::shared_ptr<HttpRequest
   std::size_t have = std::min(body.size(), connection->buffer.size());
   std::copy_n(static_cast<const std::byte*>(connection->buffer.data().data()), have, body.begin());
   connection->buffer.consume(have);
-  const Clock::time_point end = Clock::now() + options.body_stall +
-                                std::chrono::seconds(body.size() / kSlowestBytesPerSecond);
+  const Clock::time_point start = Clock::now();
   while (have < body.size()) {
-    const auto left = end - Clock::now();
+    // Time is earned by what has come, not granted for what was promised.
+    const auto earned = std::chrono::milliseconds(have * 1000 / kSlowestBytesPerSecond);
+    const auto left = start + options.body_stall + earned - Clock::now();
     connection->deadline.arm(
         std::clamp<Clock::duration>(left, Clock::duration(1), options.body_stall));
     const auto [error, count] = co_await connection->socket.async_read_some(
@@ -165,78 +183,6 @@ awaitable<Result<void>> read_body(Shared connection, std::shared_ptr<HttpRequest
     have += count;
   }
   co_return Result<void>();
-}
-
-// The refusal of a request whose body need not be read, if there is one.
-std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Framing& framing) {
-  Match match = find_route(app.routes, request.method, request.path);
-  request.route = match.route;
-  request.captures = std::move(match.captures);
-  if (match.allow.empty())
-    return error_response(404, "not_found", "there is nothing at this address");
-  if (request.method == Method::options) {
-    HttpResponse response;
-    response.status = 204;
-    response.headers.emplace_back("Allow", match.allow + ", OPTIONS");
-    if (!app.access->cors_origin_for(request.header("origin")).empty()) {
-      response.headers.emplace_back("Access-Control-Allow-Methods", match.allow);
-      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
-      response.headers.emplace_back("Access-Control-Max-Age", "600");
-    }
-    return response;
-  }
-  if (match.route == nullptr) {
-    HttpResponse response =
-        error_response(405, "method_not_allowed", "this address does not take this method");
-    response.headers.emplace_back("Allow", match.allow);
-    return response;
-  }
-  const bool guarded = match.route->guard == Guard::guarded;
-  if (auto admitted = app.access->admit(request, guarded); !admitted) {
-    const Error& error = admitted.error();
-    HttpResponse response =
-        error_response(error.code == Errc::denied ? 401 : 403, "denied", error.message);
-    if (error.code == Errc::denied) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-    return response;
-  }
-  if (framing.chunked)
-    return error_response(411, "length_required", "send Content-Length; chunks are not taken");
-  const bool needs_body = match.route->payload == Payload::upload;
-  if (needs_body && !framing.content_length)
-    return error_response(411, "length_required", "this address needs a body with Content-Length");
-  return std::nullopt;
-}
-
-// Reserves the body's memory, or says why not.
-Result<Body> admit_body(App& app, const Route& route, std::uint64_t length) {
-  // Base64 in JSON takes a third more, multipart a little.
-  const Bytes most = route.payload == Payload::upload  ? app.options.max_upload / 3 * 4 + kSmallBody
-                     : route.payload == Payload::small ? kSmallBody
-                                                       : 0;
-  if (length > most)
-    return fail(Errc::too_large, "the body is too large (", length, " bytes, ", most, ")");
-  // Waiting uploads may not take what the running ones need to be finished.
-  const Bytes share = std::max<Bytes>(app.ledger.limit() / 8, 1 << 20);
-  const Bytes held = app.ledger.reserved(Category::bodies);
-  if (held != 0 && held + length > std::max(share, most)) {
-    auto error = fail(Errc::no_memory, "too many uploads at once (", held, " bytes held, ", length,
-                      " more)");
-    error.value().needed = length;
-    error.value().available = held < share ? share - held : 0;
-    return error;
-  }
-  return Body::reserve(app.ledger, static_cast<std::size_t>(length));
-}
-
-Clock::time_point deadline_of(const App& app, const HttpRequest& request) {
-  auto limit = app.options.deadline;
-  if (const auto text = request.parameter("deadline_ms")) {
-    std::uint32_t wanted = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), wanted);
-    if (error == std::errc() && end == text->data() + text->size())
-      limit = std::min(limit, std::chrono::milliseconds(wanted));
-  }
-  return Clock::now() + limit;
 }
 
 // Reads and answers one request whose header is there. Absent: the client has gone.
@@ -263,7 +209,7 @@ awaitable<std::optional<HttpResponse>> respond(Shared connection,
     co_return error_response(408, "slow_client", read.error().message);
   if (!read) co_return std::nullopt;
   connection->unread = false;
-  request->deadline = deadline_of(app, *request);
+  request->deadline = deadline_of(app.options, *request);
   switch (request->route->room) {
     case Room::inference:
       co_return co_await run_errand(connection->socket, connection->app, &app.workers, request);
@@ -335,6 +281,18 @@ awaitable<std::optional<Header>> next_header(Shared connection, bool first) {
   co_return header;
 }
 
+// Where there is no memory to read a request in: says so without reading it.
+awaitable<void> turn_away(Shared connection) {
+  connection->waiting = false;
+  auto response = std::make_shared<HttpResponse>(
+      error_response(Error{Errc::no_memory, "no memory for one connection more", kConnectionBytes,
+                           connection->app->ledger.available()}));
+  auto head = std::make_shared<const std::string>(
+      write_header(*response, response->body.size(), false, {}));
+  connection->app->metrics.request("-", response->status, 0);
+  if (co_await write_all(connection, head, response, true)) co_await linger(connection);
+}
+
 // One request and its answer; true where another may follow.
 awaitable<bool> serve_one(Shared connection, bool first) {
   App& app = *connection->app;
@@ -378,10 +336,8 @@ awaitable<bool> serve_one(Shared connection, bool first) {
 awaitable<void> serve_connection(tcp::socket socket, std::shared_ptr<App> app,
                                  std::shared_ptr<Connections> connections) {
   auto connection = std::make_shared<Connection>(std::move(socket), app, connections);
-  auto hold = app->ledger.reserve(Category::bodies, kConnectionBytes);
-  if (!hold) co_return;
-  connection->hold = std::move(*hold);
   try {
+    if (!connections->find_room(*connection)) co_return co_await turn_away(connection);
     for (bool first = true; co_await serve_one(connection, first); first = false)
       connection->buffer.shrink_to_fit();
   } catch (const std::bad_alloc&) {

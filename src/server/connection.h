@@ -13,6 +13,12 @@ namespace dermlens::server {
 
 struct Connection;
 
+// What a connection may hold beside its body: header buffer, parser, fields, coroutine frames.
+inline constexpr Bytes kConnectionBytes = 24 * 1024;
+// So many are counted in Category::base, so that whoever asks whether we are well gets an answer
+// when everything else is taken.
+inline constexpr std::size_t kConnectionsInBase = 8;
+
 // The connections there are, oldest first; on the I/O thread only.
 class Connections {
  public:
@@ -20,8 +26,11 @@ class Connections {
 
   bool full() const { return all_.size() >= most_; }
   std::size_t size() const { return all_.size(); }
-  // Ends the one that has been waiting for a header the longest; false where all are at work.
-  bool evict_waiting();
+  // Ends the one that has been waiting for a header the longest; null where all are at work. What
+  // is returned lives until the I/O thread turns to something else.
+  Connection* evict_waiting(const Connection* except = nullptr);
+  // Memory for a new connection: of the base, of the ledger, else that of one that only waits.
+  bool find_room(Connection& connection);
   // Ends all that wait for a header.
   void close_waiting();
   // Ends all.
@@ -30,6 +39,7 @@ class Connections {
  private:
   friend struct Connection;
   std::size_t most_;
+  std::size_t in_base_ = 0;
   std::list<Connection*> all_;
 };
 

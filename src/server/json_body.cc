@@ -43,7 +43,9 @@ Result<JsonBody> JsonBody::parse(std::string_view text, Ledger& ledger) {
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
   try {
+    // The constructor's resource is for the parser's own stack; the value's is told by reset().
     boost::json::stream_parser parser(body.memory_.get(), options);
+    parser.reset(body.memory_.get());
     boost::json::error_code error;
     parser.write(text.data(), text.size(), error);
     if (!error) parser.finish(error);

@@ -76,10 +76,11 @@ std::string_view to_string(Method method) {
   return "other";
 }
 
-Result<Body> Body::reserve(Ledger& ledger, std::size_t size) {
+Result<Body> Body::reserve(Ledger& ledger, std::size_t size, Reservation share) {
   Body body;
   if (size == 0) return body;
   TRY(body.hold_, ledger.reserve(Category::bodies, size));
+  body.share_ = std::move(share);
   body.bytes_ = std::make_unique_for_overwrite<std::byte[]>(size);
   body.size_ = size;
   return body;

@@ -26,8 +26,9 @@ std::string_view to_string(Method method);
 class Body {
  public:
   Body() = default;
-  // Reserves `size` bytes under Category::bodies. Fails as Ledger::reserve does.
-  static Result<Body> reserve(Ledger& ledger, std::size_t size);
+  // Reserves `size` bytes under Category::bodies. Fails as Ledger::reserve does. `share` is kept as
+  // long as the bytes are.
+  static Result<Body> reserve(Ledger& ledger, std::size_t size, Reservation share = {});
 
   // Valid while the body lives and is not moved from.
   std::span<std::byte> bytes() { return {bytes_.get(), size_}; }
@@ -37,6 +38,7 @@ class Body {
 
  private:
   Reservation hold_;
+  Reservation share_;
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_ = 0;
 };

@@ -107,14 +107,26 @@ Result<void> Models::scan_locked() {
   return {};
 }
 
+Result<std::string> Models::file_name_locked(std::string_view asked) const {
+  std::string carded;
+  for (const auto& [key, entry] : entries_) {
+    if (key.first == asked) return std::string(asked);
+    // Answers carry the card's name, which need not be the file's.
+    if (entry->model == nullptr || entry->model->card().name != asked) continue;
+    if (!carded.empty() && carded != key.first)
+      return fail(Errc::not_found, "more than one model calls itself '", asked, "' ('", carded,
+                  "', '", key.first, "')");
+    carded = key.first;
+  }
+  return carded.empty() ? std::string(asked) : carded;
+}
+
 Result<ModelEntry*> Models::find_locked(std::string_view name, std::string_view version) const {
-  const std::string wanted(name.empty() ? std::string_view(default_name_) : name);
+  const std::string_view asked = name.empty() ? std::string_view(default_name_) : name;
+  TRY(const std::string wanted, file_name_locked(asked));
   ModelEntry* best = nullptr;
   for (const auto& [key, entry] : entries_) {
-    // Answers carry the card's name, which need not be the file's.
-    const bool named =
-        key.first == wanted || (entry->model != nullptr && entry->model->card().name == wanted);
-    if (!named || (!version.empty() && key.second != version)) continue;
+    if (key.first != wanted || (!version.empty() && key.second != version)) continue;
     // The highest version: the longer number, then the later text.
     if (best == nullptr || key.second.size() > best->version.size() ||
         (key.second.size() == best->version.size() && key.second > best->version))
@@ -172,7 +184,14 @@ Result<std::shared_ptr<diagnose::Model>> Models::load_file(const std::string& pa
                                                            int sessions) const {
   diagnose::LoadOptions load = options_.load;
   load.sessions = sessions;
-  return diagnose::Model::load(path, load, ledger_);
+  // Whatever is thrown past here would leave the model in the state `loading` for ever.
+  try {
+    return diagnose::Model::load(path, load, ledger_);
+  } catch (const std::bad_alloc&) {
+    return fail(Errc::no_memory, "out of memory while the model was loaded (", path, ")");
+  } catch (const std::exception& error) {
+    return fail(Errc::internal, "the model could not be loaded (", path, ", ", error.what(), ")");
+  }
 }
 
 Result<std::shared_ptr<diagnose::Model>> Models::load_roomily(std::unique_lock<std::mutex>& lock,
@@ -231,15 +250,26 @@ Result<void> Models::load(std::string_view name, std::string_view version,
   return replace_locked(lock, *entry, deadline);
 }
 
+bool Models::could_fit(const Error& refusal) const {
+  if (refusal.code != Errc::no_memory) return false;
+  Bytes room = ledger_.available();
+  for (const Category held :
+       {Category::weights, Category::code, Category::arena, Category::scratch})
+    room += ledger_.reserved(held);
+  return refusal.needed <= room;
+}
+
 Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
                                     Clock::time_point deadline) {
   const auto start = Clock::now();
   TRY(const FileStamp stamp, stamp_of(entry.path));
-  const int sessions = std::max(1, entry.model->sessions());
+  int sessions = std::max(1, entry.model->sessions());
   lock.unlock();
   auto loaded = load_file(entry.path, sessions);
+  while (!loaded && short_of_memory(loaded.error()) && !could_fit(loaded.error()) && sessions > 1)
+    loaded = load_file(entry.path, sessions /= 2);
   lock.lock();
-  if (!loaded && loaded.error().code == Errc::no_memory) {
+  if (!loaded && could_fit(loaded.error())) {
     // Not beside the old one: requests wait while it makes room.
     TRY_VOID(drain_locked(lock, entry, deadline));
     drop_locked(lock, entry);

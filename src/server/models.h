@@ -118,6 +118,9 @@ class Models {
   Models(Options options, Ledger& ledger, OnLoad on_load);
   friend class Lease;
 
+  // The file's name behind the name asked for: that name itself, else the one file whose card has
+  // it. Fails with not_found where several have.
+  Result<std::string> file_name_locked(std::string_view asked) const;
   Result<ModelEntry*> find_locked(std::string_view name, std::string_view version) const;
   // Waits until the entry is ready and `enough` holds, loading it where it is unloaded.
   template <class Enough>
@@ -130,6 +133,8 @@ class Models {
   Result<std::shared_ptr<diagnose::Model>> load_roomily(std::unique_lock<std::mutex>& lock,
                                                         const ModelEntry& entry);
   Result<void> load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry);
+  // Whether what was refused would fit if no model were loaded.
+  bool could_fit(const Error& refusal) const;
   Result<void> replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
                               Clock::time_point deadline);
   bool drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry& keep);

@@ -211,6 +211,16 @@ def multipart(fields, photo=PHOTO, name="image", filename="photo.png"):
     return out + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
+def wait_for(condition, seconds=20):
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def in_parallel(count, work):
     """Runs work(i) on `count` threads; returns the results in order, exceptions included."""
     results = [None] * count

@@ -1,5 +1,10 @@
-"""Slow and hostile clients: whatever they do, a healthy one is served and memory stays planned."""
+"""Slow and hostile clients: whatever they do, a healthy one is served within 50 ms and memory stays
+planned. The healthy client is a process of its own, so that it measures the server and not this
+interpreter; where it may, the test goes before what else the machine does."""
 
+import http.client
+import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -9,6 +14,7 @@ import harness
 
 OPTIONS = ("--header-timeout", "3s", "--body-timeout", "3s", "--idle-timeout", "5s",
            "--write-timeout", "3s")
+HEALTHY_SECONDS = 0.050
 
 
 def send_quietly(connection, data):
@@ -19,34 +25,68 @@ def send_quietly(connection, data):
         return False
 
 
+def go_first():
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    except PermissionError:
+        pass
+
+
+def ask_for_health(port, seconds, times):
+    """Asks again and again, each time on a new connection."""
+    end = time.monotonic() + seconds
+    taken = []
+    while time.monotonic() < end:
+        start = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/health/")
+        healthy = connection.getresponse().read() == b"ok"
+        connection.close()
+        taken.append(time.monotonic() - start if healthy else float("inf"))
+        time.sleep(0.01)
+    times.put(taken)
+
+
 class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        go_first()
         cls.server = harness.Server(*OPTIONS)
-        # Where the machine itself is slow (other tests beside this one), so may we be.
-        cls.bound = max(0.05, 4 * cls.median_of_health(1))
 
     @classmethod
     def tearDownClass(cls):
         cls.server.stop()
 
-    @classmethod
-    def median_of_health(cls, seconds):
-        times = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            start = time.monotonic()
-            answer = cls.server.get("/health/")
-            times.append(time.monotonic() - start)
-            if answer.body != b"ok":
-                raise AssertionError(f"/health/ says {answer.status} {answer.body}")
-            time.sleep(0.02)
-        return sorted(times)[len(times) // 2]
-
     def healthy(self, seconds):
-        """A healthy client is served quickly for a while: one slow answer may be the machine's,
-        half of them may not."""
-        self.assertLess(self.median_of_health(seconds), self.bound)
+        """A healthy client is served within the bound, every time."""
+        times = multiprocessing.SimpleQueue()
+        client = multiprocessing.Process(target=ask_for_health,
+                                         args=(self.server.port, seconds, times))
+        client.start()
+        taken = sorted(times.get())
+        client.join()
+        self.assertGreater(len(taken), 10)
+        self.assertLess(taken[-1], HEALTHY_SECONDS, f"the slowest of {len(taken)}: {taken[-5:]}")
+
+    def test_every_session_computes(self):
+        photo = harness.png(1500, 1200)
+        self.assertEqual(self.server.post("/api/v1/explain", photo).status, 200)
+        stop = threading.Event()
+        statuses = []
+
+        def ask():
+            while not stop.is_set():
+                statuses.append(self.server.post("/api/v1/explain", photo).status)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        self.healthy(3)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertGreater(len(statuses), 4)
+        self.assertEqual(set(statuses), {200})
 
     def test_two_hundred_that_send_a_byte_a_second(self):
         head = b"GET /health/ HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 100
@@ -110,7 +150,7 @@ class Hostile(unittest.TestCase):
             if i % 2:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             client.close()
-        self.healthy(0.3)
+        self.healthy(0.5)
         self.assert_bodies_come_back()
 
     def test_a_gigabyte_is_refused_from_its_header(self):

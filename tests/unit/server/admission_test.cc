@@ -1,6 +1,8 @@
 #include "server/admission.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <future>
@@ -103,6 +105,20 @@ TEST(Workers, StoppingDropsWhatWaitsAndFinishesWhatRuns) {
   stopper.join();
   EXPECT_FALSE(ran);
   EXPECT_FALSE(workers.push(ticket([] {})));
+}
+
+TEST(Workers, GoBehindTheThreadThatTalksToClients) {
+  Workers workers(1, 1);
+  const int here = ::getpriority(PRIO_PROCESS, 0);
+  std::promise<int> there;
+  auto ticket = std::make_shared<Ticket>();
+  ticket->run = [&there] {
+    there.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())));
+  };
+  ticket->finished = [] {};
+  ASSERT_TRUE(workers.push(ticket));
+  EXPECT_GT(there.get_future().get(), here);
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), here);
 }
 
 }  // namespace
