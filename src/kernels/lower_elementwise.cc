@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "kernels/builder.h"
+#include "kernels/index_map.h"
 #include "kernels/native.h"
 
 namespace dermlens::kernels {
@@ -62,17 +63,10 @@ bool is_padded(const Desc& desc) {
 // The operand broadcast to `shape`, row-major, in a buffer of its own.
 Location expanded(Builder& builder, const graph::Node& node, graph::ValueId value,
                   const graph::Shape& shape) {
-  const graph::Shape from = padded_to(builder.shape(value), shape.size());
-  IndexMap map{from, {}, 0};
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    std::vector<std::int32_t> indices(static_cast<std::size_t>(shape[axis]), 0);
-    if (from[axis] != 1)
-      for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int32_t>(i);
-    map.map.push_back(std::move(indices));
-  }
   const Location input = builder.get_plain(value);
   const Location output = builder.temporary(plain_desc(shape));
-  builder.emit(node.name, index_map(std::move(map)), {argument(0, input), argument(1, output)});
+  builder.emit(node.name, index_map(expansion(builder.shape(value), shape)),
+               {argument(0, input), argument(1, output)});
   return output;
 }
 

@@ -1,74 +1,34 @@
 // Operators that move elements without computing: views where the bytes stay, reorders where the
 // layout changes, index maps for the rest.
-#include <algorithm>
-
 #include "kernels/builder.h"
-#include "kernels/native.h"
+#include "kernels/index_map.h"
 
 namespace dermlens::kernels {
 namespace {
 
-using Indices = std::vector<std::int32_t>;
-
-constexpr std::int32_t kFill = -1;
-
-Indices identity(std::int64_t size) {
-  Indices indices(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int32_t>(i);
-  return indices;
-}
-
-Indices sliced(std::int64_t start, std::int64_t step, std::int64_t size) {
-  Indices indices(static_cast<std::size_t>(size));
-  for (std::int64_t i = 0; i < size; ++i)
-    indices[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(start + i * step);
-  return indices;
-}
-
-Indices unsliced(const Indices& slice, std::int64_t input_size) {
-  Indices indices(static_cast<std::size_t>(input_size), kFill);
-  for (std::size_t i = 0; i < slice.size(); ++i)
-    indices[static_cast<std::size_t>(slice[i])] = static_cast<std::int32_t>(i);
-  return indices;
-}
-
-Indices padded(graph::PadMode mode, std::int64_t size, std::int64_t begin, std::int64_t end) {
-  Indices indices;
-  for (std::int64_t i = -begin; i < size + end; ++i) {
-    std::int64_t from = i;
-    if (mode == graph::PadMode::edge) {
-      from = std::clamp<std::int64_t>(i, 0, size - 1);
-    } else if (mode == graph::PadMode::reflect) {
-      const std::int64_t period = size > 1 ? 2 * (size - 1) : 1;
-      from = ((i % period) + period) % period;
-      if (from >= size) from = period - from;
-    } else if (i < 0 || i >= size) {
-      from = kFill;
-    }
-    indices.push_back(static_cast<std::int32_t>(from));
-  }
-  return indices;
-}
-
-Result<IndexMap> gather_map(const Builder& builder, const graph::Node& node, std::size_t axis,
-                            graph::Shape& view) {
+// The constant indices; nobody computes any at run time.
+Result<void> lower_gather(Builder& builder, const graph::Node& node, std::size_t axis) {
   const graph::Graph& graph = builder.graph();
-  if (!graph.is_constant(node.inputs[1]))
-    return fail(Errc::unsupported, "Gather needs constant indices ('",
-                graph.value(node.inputs[1]).name, "')");
+  const graph::ValueId indices = node.inputs[1];
+  if (!graph.is_constant(indices))
+    return fail(Errc::unsupported, "Gather needs constant indices ('", graph.value(indices).name,
+                "')");
   const graph::Shape& shape = builder.shape(node.inputs[0]);
-  IndexMap map{shape, {}, 0};
-  for (const std::int64_t size : shape) map.map.push_back(identity(size));
-  map.map[axis].clear();
-  for (std::int64_t index : graph::to_integers(graph.value(node.inputs[1]))) {
+  GatherRows rows;
+  for (std::size_t i = 0; i < axis; ++i) rows.outer *= static_cast<Bytes>(shape[i]);
+  rows.size = static_cast<Bytes>(shape[axis]);
+  for (std::size_t i = axis + 1; i < shape.size(); ++i) rows.inner *= static_cast<Bytes>(shape[i]);
+  rows.indices.reserve(graph.value(indices).type.elements());
+  for (std::int64_t index : graph::to_integers(graph.value(indices))) {
     if (index < 0) index += shape[axis];
     if (index < 0 || index >= shape[axis])
       return fail(Errc::malformed, "Gather index out of range (", index, ", ", shape[axis], ")");
-    map.map[axis].push_back(static_cast<std::int32_t>(index));
+    rows.indices.push_back(static_cast<std::uint32_t>(index));
   }
-  view = shape;
-  view[axis] = static_cast<std::int64_t>(map.map[axis].size());
-  return map;
+  const Location x = builder.get_plain(node.inputs[0]);
+  const Location y = builder.make(node.output, plain_desc(builder.shape(node.output)));
+  builder.emit(node.name, gather(std::move(rows)), {argument(0, x), argument(1, y)});
+  return {};
 }
 
 }  // namespace
@@ -134,32 +94,26 @@ Result<void> lower_concat(Builder& builder, const graph::Node& node) {
 
 Result<void> lower_index_map(Builder& builder, const graph::Node& node) {
   const graph::Shape& input = builder.shape(node.inputs[0]);
-  graph::Shape view = builder.shape(node.output);
+  const graph::Shape& result = builder.shape(node.output);
   IndexMap map{input, {}, 0};
-  if (const auto* slice = std::get_if<graph::Slice>(&node.op)) {
-    for (std::size_t i = 0; i < input.size(); ++i)
-      map.map.push_back(sliced(slice->starts[i], slice->steps[i], slice->sizes[i]));
+  if (const auto* gather = std::get_if<graph::Gather>(&node.op)) {
+    return lower_gather(builder, node, gather->axis);
+  } else if (const auto* slice = std::get_if<graph::Slice>(&node.op)) {
+    for (std::size_t i = 0; i < input.size(); ++i) map.axes.push_back(sliced(*slice, i));
   } else if (const auto* back = std::get_if<graph::SliceBackward>(&node.op)) {
     for (std::size_t i = 0; i < input.size(); ++i)
-      map.map.push_back(
-          unsliced(sliced(back->slice.starts[i], back->slice.steps[i], back->slice.sizes[i]),
-                   back->input_shape[i]));
+      map.axes.push_back(unsliced(back->slice, i, back->input_shape[i]));
   } else if (const auto* pad = std::get_if<graph::Pad>(&node.op)) {
     map.fill = pad->value;
     for (std::size_t i = 0; i < input.size(); ++i)
-      map.map.push_back(padded(pad->mode, input[i], pad->begin[i], pad->end[i]));
+      map.axes.push_back(padded(pad->mode, input[i], pad->begin[i], pad->end[i]));
   } else if (std::holds_alternative<graph::Expand>(node.op)) {
-    map.input_shape = padded_to(input, view.size());
-    for (std::size_t i = 0; i < view.size(); ++i)
-      map.map.push_back(map.input_shape[i] == 1 ? Indices(static_cast<std::size_t>(view[i]), 0)
-                                                : identity(view[i]));
-  } else if (const auto* gather = std::get_if<graph::Gather>(&node.op)) {
-    TRY(map, gather_map(builder, node, gather->axis, view));
+    map = expansion(input, result);
   } else {
     return fail(Errc::unsupported, graph::name_of(node.op), " has no kernel");
   }
   const Location x = builder.get_plain(node.inputs[0]);
-  const Location y = builder.make(node.output, plain_desc(builder.shape(node.output)));
+  const Location y = builder.make(node.output, plain_desc(result));
   builder.emit(node.name, index_map(std::move(map)), {argument(0, x), argument(1, y)});
   return {};
 }

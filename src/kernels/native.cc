@@ -99,38 +99,6 @@ std::vector<std::int64_t> row_major_strides(const graph::Shape& shape) {
   return strides;
 }
 
-// Walks the output axes; the innermost is one loop.
-struct IndexWalk {
-  const IndexMap& map;
-  const std::vector<std::int64_t>& strides;
-  const float* input;
-  float* output;
-
-  void fill(std::int64_t count) {
-    std::fill_n(output, count, map.fill);
-    output += count;
-  }
-
-  void walk(std::size_t axis, std::int64_t base) {
-    const auto& indices = map.map[axis];
-    if (axis + 1 == map.map.size()) {
-      for (const std::int32_t index : indices)
-        *output++ = index < 0 ? map.fill : input[base + index * strides[axis]];
-      return;
-    }
-    std::int64_t inner = 1;
-    for (std::size_t i = axis + 1; i < map.map.size(); ++i)
-      inner *= static_cast<std::int64_t>(map.map[i].size());
-    for (const std::int32_t index : indices) {
-      if (index < 0) {
-        fill(inner);
-      } else {
-        walk(axis + 1, base + index * strides[axis]);
-      }
-    }
-  }
-};
-
 // Position of a window along every spatial axis.
 struct PoolPlane {
   graph::PoolGeometry geometry;
@@ -183,20 +151,6 @@ void scale_channels(const T* x, const float* s, T* y, Bytes pixels, Bytes channe
 }
 
 }  // namespace
-
-Native index_map(IndexMap map) {
-  // Shared, because std::function copies what it holds.
-  const auto shared = std::make_shared<const IndexMap>(std::move(map));
-  return [shared,
-          strides = row_major_strides(shared->input_shape)](std::span<std::byte* const> arguments) {
-    IndexWalk walk{*shared, strides, floats(arguments[0]), floats(arguments[1])};
-    if (shared->map.empty()) {
-      *walk.output = *walk.input;
-    } else {
-      walk.walk(0, 0);
-    }
-  };
-}
 
 Native unary(const graph::Unary& op, Bytes count) {
   return [op, count](std::span<std::byte* const> arguments) {

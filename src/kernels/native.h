@@ -9,15 +9,6 @@
 
 namespace dermlens::kernels {
 
-// out[i0, i1, ...] = in[map[0][i0], map[1][i1], ...], or `fill` where a map says -1. Serves Slice,
-// its gradient, Pad, Expand and Gather with constant indices. Arguments: in, out.
-struct IndexMap {
-  graph::Shape input_shape;
-  std::vector<std::vector<std::int32_t>> map;  // one an output axis
-  float fill = 0;
-};
-Native index_map(IndexMap map);
-
 // Elementwise over `count` elements. Arguments: x, y / a, b, y / condition, a, b, y / x, dy, dx.
 Native unary(const graph::Unary& op, Bytes count);
 Native binary(graph::BinaryFn fn, Bytes count);
