@@ -42,6 +42,7 @@ class Report {
       std::cout << printable(path) << '\n';
       print_predictions(std::cout, *answer, card_);
       std::cout << std::flush;
+      predicted_ = true;
       print_warnings(answer->warnings);
     }
   }
@@ -50,7 +51,7 @@ class Report {
     if (json_ && !ndjson_)
       std::cout << (several_ ? json::serialize(documents_) : json::serialize(documents_.at(0)))
                 << '\n';
-    if (!json_ && !ndjson_ && worst_ == kDone) std::cout << diagnose::disclaimer("en") << '\n';
+    if (predicted_) std::cout << diagnose::disclaimer("en") << '\n';
     return worst_;
   }
 
@@ -58,6 +59,7 @@ class Report {
   const diagnose::Card& card_;
   bool json_, ndjson_, several_;
   json::array documents_;
+  bool predicted_ = false;  // for people to read
   int worst_ = kDone;
 };
 

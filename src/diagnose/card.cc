@@ -162,6 +162,8 @@ Result<void> read_preprocessing(Reading& reading) {
   }
   if (const std::string* text = reading.find("scale")) {
     TRY(how.scale, read_number("dermlens.scale", std::string_view(*text)));
+  } else {
+    absent("scale 1/255");
   }
   if (const std::string* text = reading.find("mean")) {
     TRY(how.mean, read_triple("dermlens.mean", *text));
@@ -202,9 +204,11 @@ Result<void> read_class_labels(Reading& reading) {
   Card& card = reading.card;
   const graph::TensorType& type = graph.value(*onnx::find_value(reading.model, card.output)).type;
   const Bytes classes = type.elements();
-  if (type.dtype != graph::DType::f32 || classes < 2 || classes > kMaxClasses)
+  const bool is_vector = std::ranges::any_of(
+      type.shape, [&](std::int64_t n) { return static_cast<Bytes>(n) == classes; });
+  if (type.dtype != graph::DType::f32 || !is_vector || classes < 2 || classes > kMaxClasses)
     return fail(Errc::unsupported, "output '", card.output, "' holds no class scores (",
-                to_string(type), ", 2 to ", kMaxClasses, " of f32 are expected)");
+                to_string(type), ", one vector of 2 to ", kMaxClasses, " f32 is expected)");
   if (const std::string* text = reading.find("labels")) {
     TRY(card.labels, read_labels("dermlens.labels", *text));
   } else {

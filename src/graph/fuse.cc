@@ -35,6 +35,41 @@ PostOps* post_ops_in(Op& op) {
   return nullptr;
 }
 
+// The kernels' algorithms behind a function that takes parameters, as bits.
+unsigned algorithms_of(UnaryFn fn) {
+  constexpr unsigned kRelu = 1, kLinear = 2, kClip = 4, kElu = 8;
+  switch (fn) {
+    case UnaryFn::relu:
+    case UnaryFn::leaky_relu:
+      return kRelu;
+    case UnaryFn::neg:
+    case UnaryFn::linear:
+      return kLinear;
+    case UnaryFn::clip:
+      return kClip;
+    case UnaryFn::hard_sigmoid:
+      return kLinear | kClip;
+    case UnaryFn::elu:
+      return kElu;
+    default:
+      return 0;
+  }
+}
+
+// Whether one kernel can hold the list: it keeps one set of parameters for each algorithm, and the
+// second function of two would be computed with the first's (oneDNN 2.6).
+bool fits_one_kernel(const PostOps& post_ops) {
+  if (post_ops.size() > kMaxPostOps) return false;
+  for (std::size_t i = 0; i < post_ops.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      const Unary &a = post_ops[j].unary, &b = post_ops[i].unary;
+      if (post_ops[i].kind == PostOp::Kind::unary && post_ops[j].kind == PostOp::Kind::unary &&
+          (algorithms_of(a.fn) & algorithms_of(b.fn)) != 0 && a != b)
+        return false;
+    }
+  return true;
+}
+
 bool is_arithmetic(BinaryFn fn) {
   return fn == BinaryFn::add || fn == BinaryFn::sub || fn == BinaryFn::mul || fn == BinaryFn::div ||
          fn == BinaryFn::max || fn == BinaryFn::min;
@@ -127,8 +162,8 @@ class Fuser {
     const Node& host = *rewrite_.node(*index);
     Op op = host.op;
     PostOps& post_ops = *post_ops_in(op);
-    if (post_ops.size() + added.size() > kMaxPostOps) return false;
     post_ops.insert(post_ops.end(), added.begin(), added.end());
+    if (!fits_one_kernel(post_ops)) return false;
     std::vector<ValueId> inputs = host.inputs;
     inputs.insert(inputs.end(), operands.begin(), operands.end());
     rewrite_.erase(*index);

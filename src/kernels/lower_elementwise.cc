@@ -128,6 +128,28 @@ std::optional<Eltwise> eltwise_of(const graph::Unary& op) {
   }
 }
 
+namespace {
+
+// oneDNN 2.6 keeps one set of parameters for each algorithm of a list and computes a second function
+// of the same algorithm with the first's, in silence.
+bool repeats_an_algorithm(const dnnl::post_ops& list) {
+  std::vector<Eltwise> seen;
+  for (int i = 0; i < list.len(); ++i) {
+    if (list.kind(i) != dnnl::primitive::kind::eltwise) continue;
+    float scale = 1;
+    Eltwise step{};
+    list.get_params_eltwise(i, scale, step.algorithm, step.alpha, step.beta);
+    for (const Eltwise& other : seen)
+      if (other.algorithm == step.algorithm &&
+          (other.alpha != step.alpha || other.beta != step.beta))
+        return true;
+    seen.push_back(step);
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& node,
                                         const graph::PostOps& post_ops, std::size_t first_operand,
                                         const Desc& result, bool allow_accumulate,
@@ -165,6 +187,8 @@ Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& nod
     out.arguments.push_back(
         argument(DNNL_ARG_ATTR_MULTIPLE_POST_OP(list.len() - 1) | DNNL_ARG_SRC_1, location));
   }
+  if (repeats_an_algorithm(list))
+    return fail(Errc::internal, "two post-ops of one algorithm at node '", node.name, "'");
   attr.set_post_ops(list);
   return out;
 }

@@ -21,7 +21,10 @@ Result<QuantizeParameters> parameters(const Builder& builder, const graph::Node&
       return fail(Errc::unsupported, "zero point is computed at run time");
     out.zero_point = graph::to_floats(graph.value(node.inputs[2]));
   }
-  if (out.scale.size() == 1) {
+  const std::size_t channels = std::max(out.scale.size(), out.zero_point.size());
+  for (auto* list : {&out.scale, &out.zero_point})
+    if (list->size() == 1) list->resize(channels, list->front());
+  if (channels == 1) {
     out.inner = graph.value(node.inputs[0]).type.elements();
     return out;
   }

@@ -66,6 +66,11 @@ Result<void> lower_cast(Builder& builder, const graph::Node& node) {
 }
 
 Result<void> lower_concat(Builder& builder, const graph::Node& node) {
+  // oneDNN numbers the sources of one primitive; the numbers after them name other arguments.
+  constexpr std::size_t kMostSources = DNNL_ARG_MULTIPLE_DST - DNNL_ARG_MULTIPLE_SRC;
+  if (node.inputs.size() > kMostSources)
+    return fail(Errc::unsupported, "Concat of ", node.inputs.size(), " inputs (at most ",
+                kMostSources, ")");
   const auto axis = std::get<graph::Concat>(node.op).axis;
   // Blocks of channels stay whole only if every part is a multiple of the block.
   Desc like = builder.where(node.inputs[0]).desc;

@@ -50,7 +50,7 @@ float slope(const graph::Unary& op, float x) {
       return y > 0 && y < 1 ? op.alpha : 0.0F;
     }
     case UnaryFn::hard_swish:
-      return x <= -3 ? 0.0F : (x < 3 ? x / 3 + 0.5F : 1.0F);
+      return x < -3 ? 0.0F : (x <= 3 ? x / 3 + 0.5F : 1.0F);
     case UnaryFn::erf:
       return 1.1283791670955126F * std::exp(-x * x);
     case UnaryFn::exp:

@@ -105,17 +105,20 @@ Result<void> import_clip(NodeImport& node) {
   TRY_VOID(node.check_inputs(1, node.opset() < 11 ? 1 : 3));
   TRY(ValueId x, node.input(0));
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // Where the bounds cross, the upper one holds.
+  const auto clip = [](float low, float high) {
+    return Unary{UnaryFn::clip, std::min(low, high), high};
+  };
   if (node.opset() < 11) {
     TRY(const float low, node.number("min", -kInfinity));
     TRY(const float high, node.number("max", kInfinity));
-    return node.finish(Unary{UnaryFn::clip, low, high}, {x});
+    return node.finish(clip(low, high), {x});
   }
   TRY(const Bound low, clip_bound(node, 1, -kInfinity));
   TRY(const Bound high, clip_bound(node, 2, kInfinity));
   if (low.number && high.number && graph::is_float(node.type(x).dtype))
-    return node.finish(
-        Unary{UnaryFn::clip, static_cast<float>(*low.number), static_cast<float>(*high.number)},
-        {x});
+    return node.finish(clip(static_cast<float>(*low.number), static_cast<float>(*high.number)),
+                       {x});
   // Bounds known only at run time, or integers, which a float could not hold.
   if (low.value != graph::kNoValue) {
     TRY(x, node.emit(Binary{BinaryFn::max, {}}, {x, low.value}));

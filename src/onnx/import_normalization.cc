@@ -1,5 +1,6 @@
 // Normalisations, all composed from plain arithmetic, and the softmaxes.
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "onnx/node_import.h"
@@ -160,6 +161,9 @@ Result<void> import_lp_normalization(NodeImport& node) {
   if (p == 2) {
     TRY(norm, node.emit(Unary{UnaryFn::sqrt}, {norm}));
   }
+  // What is zero everywhere stays zero.
+  TRY(const ValueId least, node.constant(std::numeric_limits<float>::min()));
+  TRY(norm, node.emit(Binary{BinaryFn::max, {}}, {norm, least}));
   return node.finish(Binary{BinaryFn::div, {}}, {x, norm});
 }
 

@@ -2,6 +2,7 @@
 #include "pack/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -46,6 +47,12 @@ void multiply_rows(std::span<float> values, const std::vector<float>& factor) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] *= factor[i / row];
 }
 
+// Kernels turn what is not a number into one (max(NaN, 0) is 0): it must not reach them.
+Result<void> expect_finite(const graph::Value& value, std::span<const float> numbers) {
+  if (std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); })) return {};
+  return fail(Errc::malformed, "weight '", value.name, "' holds a number that is not finite");
+}
+
 void reorder(const kernels::Weight& weight, std::span<float> plain, std::span<std::byte> target) {
   const dnnl::engine& engine = kernels::cpu_engine();
   dnnl::stream stream(engine);
@@ -70,6 +77,7 @@ Result<void> write_weights(const Source& source, bool small, Ledger& ledger, con
       std::memcpy(plain.data(), value.constant->stored.data(), value.constant->stored.size());
     } else {
       graph::read_rows(value, 0, rows, plain);
+      TRY_VOID(expect_finite(value, plain));
       multiply_rows(plain, weight.factor);
     }
     drop_pages(value.constant->stored);

@@ -189,5 +189,15 @@ TEST(CleanText, RefusesWhatIsNoUtf8AndControls) {
     EXPECT_FALSE(is_clean_text(bad));
 }
 
+TEST(Card, APictureOfScoresIsNoClassifier) {
+  onnx::Model model;
+  model.path = "/nowhere/segmentation.onnx";
+  const auto input = *model.graph.add_input("image", {graph::DType::f32, {1, 3, 8, 6}});
+  model.graph.add_output(*model.graph.add(graph::Unary{graph::UnaryFn::relu}, {input}, "masks"));
+  const auto card = read_card(model);
+  ASSERT_FALSE(card);
+  EXPECT_EQ(card.error().code, Errc::unsupported) << card.error().message;
+}
+
 }  // namespace
 }  // namespace dermlens::diagnose

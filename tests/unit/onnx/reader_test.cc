@@ -264,5 +264,26 @@ TEST(Reader, WhatIsNotKnownIsNamed) {
               HasSubstr("opset 19"));
 }
 
+TEST(Reader, ClipsBoundsMayCrossAndTheUpperOneHolds) {
+  const auto model = ModelBuilder(9)
+                         .input("x", {1, 3})
+                         .node("Clip", {"x"}, {"y"}, {number("min", 2), number("max", 1)})
+                         .output("y")
+                         .read();
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(run(*model, {-5, 1.5, 5}), (std::vector<double>{1, 1, 1}));
+}
+
+TEST(Reader, AVectorOfZerosKeepsItsNorm) {
+  const auto model = ModelBuilder()
+                         .input("x", {2, 2})
+                         .node("LpNormalization", {"x"}, {"y"}, {integer("axis", 1)})
+                         .output("y")
+                         .read();
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_THAT(run(*model, {0, 0, 3, 4}), ElementsAre(0, 0, ::testing::DoubleNear(0.6, 1e-6),
+                                                     ::testing::DoubleNear(0.8, 1e-6)));
+}
+
 }  // namespace
 }  // namespace dermlens::onnx
