@@ -163,8 +163,9 @@ Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
   Engine& engine = *program->engine_;
   engine.threads = options.threads;
   engine.plan = prepared.layout.plan;
-  TRY(engine.plan.placement,
-      plan::choose_placement(engine.plan, options.placement, options.sessions, ledger.available()));
+  const Bytes most = ledger.limit() - std::min(ledger.limit(), ledger.reserved(Category::base));
+  TRY(engine.plan.placement, plan::choose_placement(engine.plan, options.placement,
+                                                    options.sessions, ledger.available(), most));
   const bool streamed = engine.plan.placement == plan::Placement::streamed;
   TRY(engine.weights_hold,
       ledger.reserve(Category::weights, engine.plan.small + (streamed ? 0 : engine.plan.weights)));

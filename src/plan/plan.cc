@@ -186,16 +186,17 @@ Layout make_layout(const kernels::Lowered& lowered) {
   return layout;
 }
 
-Result<Placement> choose_placement(const Plan& plan, Placement wish, int sessions,
-                                   Bytes available) {
+Result<Placement> choose_placement(const Plan& plan, Placement wish, int sessions, Bytes available,
+                                   Bytes most) {
   for (const Placement placement : {Placement::resident, Placement::mapped, Placement::streamed}) {
     if (wish != Placement::automatic && wish != placement) continue;
     if (plan.total(placement, sessions) <= available) return placement;
   }
   const Placement smallest = wish == Placement::automatic ? Placement::streamed : wish;
   const Bytes needed = plan.total(smallest, sessions);
-  auto error = fail(Errc::over_limit, "the model does not fit (", to_string(smallest),
-                    " weights need ", needed, " B, ", available, " B are free)");
+  const Errc code = needed > most ? Errc::over_limit : Errc::no_memory;
+  auto error = fail(code, "the model does not fit (", to_string(smallest), " weights need ", needed,
+                    " B, ", available, " B are free)");
   error.value().needed = needed;
   error.value().available = available;
   return error;

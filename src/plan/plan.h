@@ -69,8 +69,10 @@ struct Layout {
 
 Layout make_layout(const kernels::Lowered& lowered);
 
-// The fastest placement whose total fits `available`; fails with over_limit, and the bytes that
-// would do, where not even streaming fits.
-Result<Placement> choose_placement(const Plan& plan, Placement wish, int sessions, Bytes available);
+// The fastest placement whose total fits `available`. Where not even streaming fits, fails with the
+// bytes that would do: with over_limit where they are more than `most`, which is what can ever be
+// available, else with no_memory.
+Result<Placement> choose_placement(const Plan& plan, Placement wish, int sessions, Bytes available,
+                                   Bytes most);
 
 }  // namespace dermlens::plan

@@ -28,22 +28,31 @@ TEST(Plan, StreamedSessionsPayForTheirWindowAndSharedWeightsCostNothing) {
 }
 
 TEST(Placements, TheFastestThatFitsIsChosen) {
-  EXPECT_EQ(*choose_placement(sample(), Placement::automatic, 1, 1335), Placement::resident);
-  EXPECT_EQ(*choose_placement(sample(), Placement::automatic, 1, 1334), Placement::streamed);
-  EXPECT_EQ(*choose_placement(sample(), Placement::mapped, 1, 1335), Placement::mapped);
+  EXPECT_EQ(*choose_placement(sample(), Placement::automatic, 1, 1335, 5000), Placement::resident);
+  EXPECT_EQ(*choose_placement(sample(), Placement::automatic, 1, 1334, 5000), Placement::streamed);
+  EXPECT_EQ(*choose_placement(sample(), Placement::mapped, 1, 1335, 5000), Placement::mapped);
 }
 
 TEST(Placements, TooLittleIsRefusedWithTheNumberThatWouldDo) {
-  const auto refused = choose_placement(sample(), Placement::automatic, 2, 600);
+  const auto refused = choose_placement(sample(), Placement::automatic, 2, 600, 600);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::over_limit);
   EXPECT_EQ(refused.error().needed, sample().total(Placement::streamed, 2));
   EXPECT_EQ(refused.error().available, 600U);
-  EXPECT_TRUE(choose_placement(sample(), Placement::automatic, 2, refused.error().needed));
+  EXPECT_TRUE(choose_placement(sample(), Placement::automatic, 2, refused.error().needed, 600));
+}
+
+TEST(Placements, WhatWouldFitAnEmptyServerIsRefusedForNowOnly) {
+  const Bytes needed = sample().total(Placement::streamed, 1);
+  const auto refused = [&](Bytes available, Bytes most) {
+    return choose_placement(sample(), Placement::automatic, 1, available, most).error().code;
+  };
+  EXPECT_EQ(refused(needed - 1, needed), Errc::no_memory);
+  EXPECT_EQ(refused(needed - 1, needed - 1), Errc::over_limit);
 }
 
 TEST(Placements, AWishIsKeptOrRefusedNeverReplaced) {
-  const auto refused = choose_placement(sample(), Placement::resident, 1, 1000);
+  const auto refused = choose_placement(sample(), Placement::resident, 1, 1000, 1000);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().needed, sample().total(Placement::resident, 1));
 }
