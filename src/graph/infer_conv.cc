@@ -11,6 +11,11 @@ namespace {
 // products and sums cannot overflow 64 bits.
 constexpr std::int64_t kMaxWindow = std::int64_t{1} << 24;
 constexpr std::size_t kFirstSpatial = 2;
+// A pool's kernel costs its node a few bytes and the machine every tap, so taps are bounded: one
+// window's by the picture under it, beyond what any network slides over a small one, and all of
+// them by some seconds' work.
+constexpr Bytes kMostTapsBesidePicture = Bytes{1} << 16;
+constexpr Bytes kMostTaps = Bytes{1} << 33;
 
 struct Window {
   std::int64_t kernel, stride, dilation, pad_begin, pad_end;
@@ -104,6 +109,27 @@ Result<void> expect_no_empty_window(std::int64_t size, const Window& window, std
   return {};
 }
 
+// The product, or `most` + 1 if it is more.
+Bytes product_up_to(Bytes most, std::span<const std::int64_t> factors, Bytes start = 1) {
+  for (const std::int64_t factor : factors)
+    start =
+        start > most / static_cast<Bytes>(factor) ? most + 1 : start * static_cast<Bytes>(factor);
+  return start;
+}
+
+Result<void> expect_bounded_work(const Shape& kernel, const Shape& x, const Shape& y) {
+  const Bytes picture = product_up_to(kMostTaps, std::span(x).subspan(kFirstSpatial));
+  const Bytes taps = product_up_to(kMostTaps, kernel);
+  const Bytes most = std::max(picture, kMostTapsBesidePicture);
+  if (taps > most)
+    return fail(Errc::too_large, "kernel has more taps than its picture has elements (",
+                to_string(kernel), ", at most ", most, ")");
+  if (product_up_to(kMostTaps, y, taps) > kMostTaps)
+    return fail(Errc::too_large, "too many taps (kernel ", to_string(kernel), ", result ",
+                to_string(y), ", at most ", kMostTaps, ")");
+  return {};
+}
+
 Result<Shape> pool_shape(const PoolGeometry& geometry, const TensorType& x) {
   TRY_VOID(expect_image(x));
   const std::size_t spatial = x.shape.size() - kFirstSpatial;
@@ -118,6 +144,7 @@ Result<Shape> pool_shape(const PoolGeometry& geometry, const TensorType& x) {
     TRY_VOID(expect_no_empty_window(x.shape[kFirstSpatial + i], window, size, i));
     shape.push_back(size);
   }
+  TRY_VOID(expect_bounded_work(geometry.kernel, x.shape, shape));
   return shape;
 }
 
