@@ -10,7 +10,8 @@
 namespace dermlens::graph {
 namespace {
 
-// Multiplications a fold may cost; a hostile model asks for a window of a million taps.
+// Multiplications that the folds of one graph may cost; a hostile model asks for a window of a
+// million taps, or for ten thousand of them.
 constexpr Bytes kMaxFoldedWork = Bytes{1} << 26;
 
 bool is_plain(const Constant& constant) {
@@ -89,13 +90,20 @@ Bytes work_an_element(const Graph& graph, const Node& node) {
   return product ? std::max(operand(0), operand(1)) : 1;
 }
 
-bool is_small(const Graph& graph, const Node& node) {
+// What folding the node costs, or nothing where an operand or the result is too large for it.
+std::optional<Bytes> work_of(const Graph& graph, const Node& node) {
   const Bytes elements = graph.value(node.output).type.elements();
-  if (elements > kMaxFoldedElements) return false;
-  for (const ValueId input : node.inputs)
-    if (input != kNoValue && graph.value(input).type.elements() > kMaxFoldedElements) return false;
+  if (elements > kMaxFoldedElements) return std::nullopt;
+  Bytes read = 0;
+  for (const ValueId input : node.inputs) {
+    if (input == kNoValue) continue;
+    const Bytes operand = graph.value(input).type.elements();
+    if (operand > kMaxFoldedElements) return std::nullopt;
+    read += operand;
+  }
   const Bytes each = work_an_element(graph, node);
-  return each <= kMaxFoldedWork && elements * each <= kMaxFoldedWork;
+  if (each > kMaxFoldedWork) return std::nullopt;
+  return read + elements * each;
 }
 
 Result<Constant> compute(const Graph& graph, const Node& node) {
@@ -115,7 +123,7 @@ Result<Constant> compute(const Graph& graph, const Node& node) {
 
 Result<void> fold_constants(Graph& graph) {
   Rewrite rewrite(graph);
-  Bytes left = kMaxFoldedTotal;
+  Bytes left = kMaxFoldedTotal, work_left = kMaxFoldedWork;
   for (std::size_t i = 0; i < rewrite.size(); ++i) {
     const Node& node = *rewrite.node(i);
     const bool constant = std::ranges::all_of(
@@ -123,9 +131,11 @@ Result<void> fold_constants(Graph& graph) {
     if (!constant) continue;
     std::optional<Constant> folded = fold_recipe(graph, node);
     const Bytes elements = graph.value(node.output).type.elements();
-    if (!folded && elements <= left && is_small(graph, node)) {
+    const auto work = folded ? std::nullopt : work_of(graph, node);
+    if (work && elements <= left && *work <= work_left) {
       TRY(folded, compute(graph, node));
       left -= elements;
+      work_left -= *work;
     }
     if (!folded) continue;
     TRY_VOID(graph.make_constant(node.output, std::move(*folded)));

@@ -15,6 +15,8 @@ Result<void> run(bool wanted, Result<void> (*pass)(Graph&), Graph& graph) {
 }  // namespace
 
 Result<void> simplify(Graph& graph, const PassOptions& options) {
+  // What no output needs costs no work.
+  TRY_VOID(run(options.remove_dead, graph::remove_dead, graph));
   TRY_VOID(run(options.fold_constants, graph::fold_constants, graph));
   // Activations before batch norms: their constants must not have wandered into weights.
   TRY_VOID(run(options.recognise, recognise_activations, graph));

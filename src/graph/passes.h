@@ -28,7 +28,8 @@ Result<void> fuse(Graph& graph, const PassOptions& options = {});
 // The single passes, for tests; each verifies its result where DERMLENS_VERIFY is set.
 //
 // A constant's Cast, Reshape and Dequantize only change its recipe. Other results are computed, if
-// they are small: kMaxFoldedElements a node and a graph's worth of kMaxFoldedTotal.
+// they are small: kMaxFoldedElements a node, and for the whole graph kMaxFoldedTotal and a bounded
+// number of multiplications.
 Result<void> fold_constants(Graph& graph);
 inline constexpr Bytes kMaxFoldedElements = Bytes{1} << 20;
 inline constexpr Bytes kMaxFoldedTotal = Bytes{4} << 20;

@@ -69,6 +69,26 @@ TEST(FoldConstants, TheWholeGraphHasABudget) {
   EXPECT_EQ(graph.nodes().size(), 6u);
 }
 
+TEST(FoldConstants, ManyComputationsShareOneBudgetOfWork) {
+  Graph graph;
+  const ValueId row = constant(graph, {1, 1, 1 << 13}, std::vector<float>(1 << 13));
+  const ValueId taps = constant(graph, {1, 1, 1 << 12}, std::vector<float>(1 << 12));
+  for (int i = 0; i < 10; ++i)
+    graph.add_output(must(graph.add(Conv{geometry(1), {}}, {row, taps, kNoValue})));
+  ASSERT_TRUE(fold_constants(graph).has_value());
+  EXPECT_EQ(graph.nodes().size(), 9u);
+}
+
+TEST(Simplify, WhatNoOutputNeedsIsNotComputed) {
+  Graph graph;
+  const ValueId zero = graph.add_constant("zero", {}, std::vector<std::int64_t>{0});
+  // Computing it would fail.
+  must(graph.add(Binary{BinaryFn::div, {}}, {zero, zero}, "dead"));
+  graph.add_output(unary(graph, UnaryFn::relu, input(graph, "x", {4})));
+  const auto done = simplify(graph);
+  EXPECT_TRUE(done.has_value()) << done.error().message;
+}
+
 TEST(FoldConstants, NonsenseInAModelIsAnErrorThatNamesTheNode) {
   Graph graph;
   const ValueId a = graph.add_constant("a", {}, std::vector<std::int64_t>{0});
