@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds the dev preset, makes the reference networks, runs every
-# test. Arguments go to ctest: ./test.sh -R Packing
+# Installs what the tests need, builds the dev preset, makes the reference networks, lets the fuzzers
+# look for a minute, runs every test. Arguments go to ctest, without the fuzzers: ./test.sh -R Packing
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -41,5 +41,8 @@ cmake --build --preset dev
 
 # PyTorch's networks and goldens: a cache in build/reference, made once.
 /usr/bin/python3 tools/make_reference_models.py all -o build/reference
+
+# Clang's sanitizers over strangers' models and pictures. The corpus itself is replayed by ctest.
+[[ $# -gt 0 ]] || tests/fuzz/run.sh 30
 
 exec ctest --test-dir build/dev --output-on-failure -j "$(nproc)" "$@"

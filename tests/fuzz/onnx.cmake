@@ -1,1 +1,1 @@
-dermlens_fuzz(onnx USES onnx CORPUS "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/onnx")
+dermlens_fuzz(onnx USES onnx grad CORPUS "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/onnx")
