@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <string>
@@ -52,18 +53,40 @@ std::string timestamp() {
   return text.data();
 }
 
+std::string text_of(std::string_view text, bool json) {
+  return json ? '"' + escaped(text) + '"' : std::string(text);
+}
+
+std::string text_of(std::uint64_t number, bool) { return std::to_string(number); }
+
+std::string text_of(double number, bool) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", std::isfinite(number) ? number : 0.0);
+  return text.data();
+}
+
 }  // namespace
 
 void set_log_format(LogFormat format) { log_format = format; }
 
-void log(LogLevel level, std::string_view message) {
+void log(LogLevel level, std::string_view message) { log(level, message, {}); }
+
+void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+  const bool json = log_format == LogFormat::json;
   std::string line;
-  if (log_format == LogFormat::json) {
+  if (json) {
     line = R"({"time":")" + timestamp() + R"(","level":")" + std::string(name(level)) +
-           R"(","message":")" + escaped(message) + "\"}\n";
+           R"(","message":")" + escaped(message) + '"';
   } else {
-    line = timestamp() + " " + std::string(name(level)) + " " + std::string(message) + "\n";
+    line = timestamp() + " " + std::string(name(level)) + " " + std::string(message);
   }
+  for (const LogField& field : fields) {
+    line += json ? ",\"" : " ";
+    line += field.name;
+    line += json ? "\":" : "=";
+    line += std::visit([json](const auto& value) { return text_of(value, json); }, field.value);
+  }
+  line += json ? "}\n" : "\n";
   // A log that cannot be written has nobody to be told.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }

@@ -43,6 +43,14 @@ void bind_filter(Statement& statement, const Filter& filter) {
   statement.bind(4, filter.before.value_or(INT64_MAX));
 }
 
+constexpr std::string_view kPage = " ORDER BY created DESC, id LIMIT ?5 OFFSET ?6";
+
+void bind_page(Statement& statement, const Filter& filter) {
+  bind_filter(statement, filter);
+  statement.bind(5, static_cast<std::int64_t>(std::min(filter.limit, kMaxList)));
+  statement.bind(6, static_cast<std::int64_t>(std::min<std::size_t>(filter.offset, INT32_MAX)));
+}
+
 Record read_row(const Statement& row) {
   Record record;
   record.id = row.text(0);
@@ -86,6 +94,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
                   row ? check.text(0) : std::string("no answer"), ")");
   }
   TRY_VOID(store->migrate());
+  TRY_VOID(store->empty_log());  // of a process that ended between deleting and emptying
   return store;
 }
 
@@ -108,7 +117,7 @@ Result<void> Store::migrate() {
   return done;
 }
 
-Result<void> Store::add(const Record& record) {
+Result<void> Store::add(const Record& record, const Parts& parts) {
   const PatientNote& note = record.note;
   for (const std::string* text :
        {&note.age, &note.gender, &note.symptom, &note.illness_history, &note.drug_history})
@@ -129,36 +138,60 @@ Result<void> Store::add(const Record& record) {
   insert.bind(9, note.symptom);
   insert.bind(10, note.illness_history);
   insert.bind(11, note.drug_history);
-  insert.bind(12, record.json);
-  insert.bind_blob(13, record.overlay_png);
-  insert.bind_blob(14, record.photo_jpeg);
+  insert.bind(12, parts.json);
+  insert.bind_blob(13, parts.overlay_png);
+  insert.bind_blob(14, parts.photo_jpeg);
   TRY_VOID(insert.step());
   return {};
 }
 
-Result<std::optional<Record>> Store::find(std::string_view id) {
+Result<std::optional<PartSizes>> Store::find(std::string_view id) {
   const std::lock_guard lock(mutex_);
   TRY(auto select,
-      Statement::prepare(database_, "SELECT " + std::string(kColumns) +
-                                        ", json, overlay, photo FROM results WHERE id = ?1"));
+      Statement::prepare(database_,
+                         "SELECT created, length(CAST(json AS BLOB)), length(overlay), "
+                         "length(photo) FROM results WHERE id = ?1"));
   select.bind(1, id);
   TRY(const bool row, select.step());
-  if (!row) return std::optional<Record>();
-  Record record = read_row(select);
-  record.json = select.text(11);
-  record.overlay_png = select.text(12);
-  record.photo_jpeg = select.text(13);
-  return std::optional<Record>(std::move(record));
+  if (!row) return std::optional<PartSizes>();
+  const auto size = [&select](int column) { return static_cast<Bytes>(select.integer(column)); };
+  return std::optional<PartSizes>({select.integer(0), size(1), size(2), size(3)});
+}
+
+Result<std::optional<std::string>> Store::read(std::string_view id, Part part) {
+  const std::string_view column = part == Part::json          ? "json"
+                                  : part == Part::overlay_png ? "overlay"
+                                                              : "photo";
+  const std::lock_guard lock(mutex_);
+  TRY(auto select, Statement::prepare(
+                       database_, "SELECT " + std::string(column) + " FROM results WHERE id = ?1"));
+  select.bind(1, id);
+  TRY(const bool row, select.step());
+  if (!row) return std::optional<std::string>();
+  return std::optional<std::string>(select.text(0));
+}
+
+Result<Bytes> Store::weigh(const Filter& filter) {
+  constexpr Bytes kRow = 512;  // the record itself, and what its strings are rounded up to
+  const std::lock_guard lock(mutex_);
+  const std::string rows =
+      "SELECT " + std::string(kColumns) + std::string(kWhere) + std::string(kPage);
+  TRY(auto select,
+      Statement::prepare(
+          database_,
+          "SELECT count(*), total(length(CAST(model_name || model_version || top_class || "
+          "age || gender || symptom || illness_history || drug_history AS BLOB))) FROM (" +
+              rows + ")"));
+  bind_page(select, filter);
+  TRY_VOID(select.step());
+  return static_cast<Bytes>(select.integer(0)) * kRow + static_cast<Bytes>(select.real(1));
 }
 
 Result<std::vector<Record>> Store::list(const Filter& filter) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select,
-      Statement::prepare(database_, "SELECT " + std::string(kColumns) + std::string(kWhere) +
-                                        " ORDER BY created DESC, id LIMIT ?5 OFFSET ?6"));
-  bind_filter(select, filter);
-  select.bind(5, static_cast<std::int64_t>(std::min(filter.limit, kMaxList)));
-  select.bind(6, static_cast<std::int64_t>(std::min<std::size_t>(filter.offset, INT32_MAX)));
+  TRY(auto select, Statement::prepare(database_, "SELECT " + std::string(kColumns) +
+                                                     std::string(kWhere) + std::string(kPage)));
+  bind_page(select, filter);
   std::vector<Record> records;
   for (;;) {
     TRY(const bool row, select.step());
@@ -189,10 +222,15 @@ Result<std::vector<std::string>> Store::classes() {
 
 Result<bool> Store::erase(std::string_view id) {
   const std::lock_guard lock(mutex_);
-  TRY(auto remove, Statement::prepare(database_, "DELETE FROM results WHERE id = ?1"));
-  remove.bind(1, id);
-  TRY_VOID(remove.step());
-  return sqlite3_changes(database_) > 0;
+  bool gone = false;
+  {
+    TRY(auto remove, Statement::prepare(database_, "DELETE FROM results WHERE id = ?1"));
+    remove.bind(1, id);
+    TRY_VOID(remove.step());
+    gone = sqlite3_changes(database_) > 0;
+  }
+  TRY_VOID(empty_log());
+  return gone;
 }
 
 Result<std::int64_t> Store::erase_before(std::int64_t seconds) {
@@ -204,9 +242,10 @@ Result<std::int64_t> Store::erase_before(std::int64_t seconds) {
     TRY_VOID(remove.step());
     gone = sqlite3_changes64(database_);
   }
-  // What was deleted shall not stay readable in the log.
-  if (gone > 0) TRY_VOID(execute(database_, "PRAGMA wal_checkpoint(TRUNCATE)"));
+  if (gone > 0) TRY_VOID(empty_log());
   return gone;
 }
+
+Result<void> Store::empty_log() { return execute(database_, "PRAGMA wal_checkpoint(TRUNCATE)"); }
 
 }  // namespace dermlens::history

@@ -29,9 +29,17 @@ struct Record {
   std::string top_class;       // the model's own spelling
   double top_probability = 0;  // 0..1
   PatientNote note;
-  std::string json;         // the native answer; empty in lists
-  std::string overlay_png;  // empty in lists
-  std::string photo_jpeg;   // empty in lists
+};
+
+// What is large of a result; each is read for itself.
+enum class Part { json, overlay_png, photo_jpeg };
+struct Parts {
+  std::string_view json;  // the native answer
+  std::string_view overlay_png, photo_jpeg;
+};
+struct PartSizes {
+  std::int64_t created = 0;
+  Bytes json = 0, overlay_png = 0, photo_jpeg = 0;
 };
 
 struct Filter {
@@ -55,14 +63,20 @@ class Store {
 
   // Fails with io where the disk is full or gone, with too_large for a note over kMaxNote; nothing
   // is kept then.
-  Result<void> add(const Record& record);
-  // With pictures; nullopt where there is no such record.
-  Result<std::optional<Record>> find(std::string_view id);
-  // Newest first, without JSON and pictures.
+  Result<void> add(const Record& record, const Parts& parts);
+  // How large its parts are; nullopt where there is no such record. Reads no picture.
+  Result<std::optional<PartSizes>> find(std::string_view id);
+  // One part; nullopt where there is no such record. Takes twice its size while it reads.
+  Result<std::optional<std::string>> read(std::string_view id, Part part);
+  // Newest first.
   Result<std::vector<Record>> list(const Filter& filter);
+  // What list() would take, roughly and never less.
+  Result<Bytes> weigh(const Filter& filter);
   Result<std::int64_t> count(const Filter& filter);
   // Every class that occurs, in alphabetical order.
   Result<std::vector<std::string>> classes();
+  // What was deleted is in no file any more when these return: rows are overwritten, and the log,
+  // which holds them too, is emptied. Fails with io where that could not be done.
   Result<bool> erase(std::string_view id);
   // Returns how many records there were.
   Result<std::int64_t> erase_before(std::int64_t seconds);
@@ -70,6 +84,7 @@ class Store {
  private:
   explicit Store(sqlite3* database) : database_(database) {}
   Result<void> migrate();
+  Result<void> empty_log();
 
   std::mutex mutex_;
   sqlite3* database_;

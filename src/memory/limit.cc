@@ -53,6 +53,25 @@ std::vector<std::string> folders(const Group& group) {
   return all;
 }
 
+// Pages of files that the kernel can take back, by the group's own account.
+Bytes reclaimable(const std::string& folder, bool v2) {
+  std::ifstream file(folder + "/memory.stat");
+  Bytes sum = 0, value = 0;
+  for (std::string key; file >> key >> value;)
+    if (v2 ? key == "active_file" || key == "inactive_file"
+           : key == "total_active_file" || key == "total_inactive_file")
+      sum += value;
+  return sum;
+}
+
+std::optional<Bytes> limit_of(const std::string& folder, bool v2) {
+  return read_number(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+}
+
+std::optional<Bytes> usage_of(const std::string& folder, bool v2) {
+  return read_number(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
+}
+
 }  // namespace
 
 std::string_view to_string(LimitSource source) {
@@ -75,8 +94,7 @@ MemoryLimit find_memory_limit(std::optional<Bytes> flag, const std::string& root
   limit.bytes *= 1024;
   if (const auto group = memory_group(root)) {
     for (const std::string& folder : folders(*group)) {
-      const auto value =
-          read_number(folder + (group->v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+      const auto value = limit_of(folder, group->v2);
       if (value && *value < limit.bytes) limit = {*value, LimitSource::cgroup};
     }
   }
@@ -84,13 +102,26 @@ MemoryLimit find_memory_limit(std::optional<Bytes> flag, const std::string& root
   return limit;
 }
 
+Headroom find_headroom(std::optional<Bytes> flag, Bytes own, const std::string& root) {
+  Headroom room{find_memory_limit(flag, root), 0};
+  const auto group = memory_group(root);
+  if (!group) return room;
+  for (const std::string& folder : folders(*group)) {
+    const auto limit = limit_of(folder, group->v2);
+    const auto usage = usage_of(folder, group->v2);
+    if (!limit || !usage) continue;
+    const Bytes spare = reclaimable(folder, group->v2) + own;
+    const Headroom here{{*limit, LimitSource::cgroup}, *usage > spare ? *usage - spare : 0};
+    if (here.bytes() < room.bytes()) room = here;
+  }
+  return room;
+}
+
 std::optional<Bytes> cgroup_usage(const std::string& root) {
   const auto group = memory_group(root);
   if (!group) return std::nullopt;
   for (const std::string& folder : folders(*group))
-    if (const auto value =
-            read_number(folder + (group->v2 ? "/memory.current" : "/memory.usage_in_bytes")))
-      return value;
+    if (const auto value = usage_of(folder, group->v2)) return value;
   return std::nullopt;
 }
 

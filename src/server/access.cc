@@ -1,6 +1,8 @@
 // Tokens, sessions and origins.
 #include "server/access.h"
 
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <fstream>
 
 #include "server/random_id.h"
@@ -16,6 +18,34 @@ constexpr std::size_t kMaxAddresses = 4096;
 constexpr int kMaxFailures = 10;
 constexpr std::chrono::minutes kFailureWindow{1};
 
+bool is_loopback(const std::string& host) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(host, error);
+  return host == "localhost" || (!error && address.is_loopback());
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// Of "https://name:8000"; an address of IPv6 gets its brackets.
+std::string authority_of(std::string_view origin) {
+  const std::size_t scheme = origin.find("://");
+  if (scheme != std::string_view::npos) return std::string(origin.substr(scheme + 3));
+  const bool bare = origin.find(':') != std::string_view::npos;
+  return bare ? "[" + std::string(origin) + "]" : std::string(origin);
+}
+
+std::string_view without_port(std::string_view host) {
+  const std::size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos) return host;
+  const std::size_t other = host.find_first_not_of("0123456789", colon + 1);
+  return other == std::string_view::npos ? host.substr(0, colon) : host;
+}
+
 bool changes_state(Method method) { return method == Method::post || method == Method::del; }
 
 }  // namespace
@@ -29,10 +59,16 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-Result<std::unique_ptr<Access>> Access::open(const std::string& token_file,
-                                             std::string cors_origin) {
+Result<std::unique_ptr<Access>> Access::open(const std::string& token_file, std::string cors_origin,
+                                             const std::string& host) {
   std::unique_ptr<Access> access(new Access(std::move(cors_origin)));
-  if (token_file.empty()) return access;
+  if (token_file.empty()) {
+    const std::string& friendly = access->cors_origin_;
+    if (!is_loopback(host) || friendly == "*") return access;
+    access->hosts_ = {"localhost", "127.0.0.1", "[::1]", authority_of(host)};
+    if (!friendly.empty()) access->hosts_.push_back(lower(without_port(authority_of(friendly))));
+    return access;
+  }
   std::ifstream file(token_file);
   if (!file) return fail(Errc::usage, "cannot read the token file (", token_file, ")");
   std::string line;
@@ -73,6 +109,11 @@ bool Access::knows_session(std::string_view session) const {
   return known;
 }
 
+bool Access::knows_host(std::string_view host) const {
+  if (hosts_.empty() || host.empty()) return true;  // HTTP/1.0: no browser
+  return std::find(hosts_.begin(), hosts_.end(), lower(without_port(host))) != hosts_.end();
+}
+
 bool Access::own_origin(const HttpRequest& request, std::string_view origin) const {
   if (!cors_origin_.empty() && (cors_origin_ == "*" || origin == cors_origin_)) return true;
   const std::size_t scheme = origin.find("://");
@@ -107,7 +148,7 @@ Result<std::string> Access::login(std::string_view token, const std::string& pee
   if (failures_.size() >= kMaxAddresses) failures_.clear();
   Failures& failures = failures_[peer];
   if (failures.since + kFailureWindow <= now) failures = {0, now};
-  if (failures.count >= kMaxFailures)
+  if (!right && failures.count >= kMaxFailures)
     return fail(Errc::busy, "too many wrong tokens (", kMaxFailures, " a minute)");
   if (!right) {
     ++failures.count;

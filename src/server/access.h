@@ -23,18 +23,25 @@ bool equal_in_constant_time(std::string_view a, std::string_view b);
 class Access {
  public:
   // `token_file`: one token a line, at least 16 printable characters each, '#' begins a comment;
-  // empty path: no tokens. Fails with usage (no such file) or malformed.
+  // empty path: no tokens. `host`: the address that is listened on. Where it is of this machine
+  // only and there are no tokens, that is all the protection there is, and requests must call us by
+  // a name of this machine: a foreign page whose name leads here all of a sudden does not. Fails
+  // with usage (no such file) or malformed.
   static Result<std::unique_ptr<Access>> open(const std::string& token_file,
-                                              std::string cors_origin);
+                                              std::string cors_origin, const std::string& host);
 
   bool required() const { return !tokens_.empty(); }
+
+  // Whether the Host field of a request may be ours.
+  bool knows_host(std::string_view host) const;
 
   // Sets the request's identity. Fails with denied where the route is guarded and nobody vouches
   // for the request, and with refused (403) where a foreign page is behind it.
   Result<void> admit(HttpRequest& request, bool guarded) const;
 
   // A new session's cookie value for a right token. Fails with denied for a wrong one and with busy
-  // (429) after ten wrong ones from one address within a minute.
+  // (429) after ten wrong ones from one address within a minute. A right one is always taken:
+  // behind a proxy everybody has one address.
   Result<std::string> login(std::string_view token, const std::string& peer);
   void logout(std::string_view session);
 
@@ -56,6 +63,7 @@ class Access {
 
   std::vector<std::string> tokens_;
   std::string cors_origin_;
+  std::vector<std::string> hosts_;  // without ports; empty: any
   mutable std::mutex mutex_;
   std::map<std::string, Clock::time_point, std::less<>> sessions_;  // to their end
   std::map<std::string, Failures> failures_;                        // by address

@@ -66,6 +66,17 @@ std::size_t Workers::busy() const {
   return busy_;
 }
 
+void Workers::resize(std::size_t threads) {
+  {
+    const std::lock_guard lock(mutex_);
+    threads_wanted_ = threads;
+    while (!stopping_ && threads_.size() < threads_wanted_ &&
+           busy_ + waiting_.size() > threads_.size())
+      threads_.emplace_back([this] { work(); });
+  }
+  wake_.notify_all();
+}
+
 void Workers::stop() {
   std::vector<std::thread> threads;
   std::list<std::shared_ptr<Ticket>> dropped;  // their destructors run outside the lock
@@ -84,7 +95,8 @@ void Workers::work() {
   step_back();
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    wake_.wait(lock,
+               [this] { return stopping_ || (!waiting_.empty() && busy_ < threads_wanted_); });
     if (stopping_) return;
     const std::shared_ptr<Ticket> ticket = std::move(waiting_.front());
     waiting_.pop_front();
@@ -95,6 +107,8 @@ void Workers::work() {
     ticket->finished();
     lock.lock();
     --busy_;
+    // One of those who were not to run may now.
+    if (!waiting_.empty()) wake_.notify_one();
   }
 }
 

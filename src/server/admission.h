@@ -2,6 +2,7 @@
 // nobody waits for any more is taken out and never computed. A full queue is an answer, not a wait.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -48,6 +49,8 @@ class Workers {
   std::size_t depth() const;
   std::size_t busy() const;
   std::size_t threads() const { return threads_wanted_; }
+  // So many run at once from now on; what runs is finished, and threads stay.
+  void resize(std::size_t threads);
   std::size_t most_waiting() const { return most_waiting_; }
 
   // Finishes what runs, drops what waits, joins. Idempotent.
@@ -56,7 +59,7 @@ class Workers {
  private:
   void work();
 
-  const std::size_t threads_wanted_;
+  std::atomic<std::size_t> threads_wanted_;
   const std::size_t most_waiting_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -24,9 +24,11 @@ Models::Options models_options(const Options& options, const Configuration& conf
   Models::Options models;
   models.default_path = options.model;
   models.directory = options.model_dir;
-  models.load.placement = configuration.placement;
+  models.how = {.placement = configuration.placement,
+                .sessions = configuration.sessions,
+                .request_room = configuration.request_room};
+  models.wish = options.placement;
   models.load.threads = options.threads;
-  models.load.sessions = configuration.sessions;
   models.load.cache_dir = options.cache_dir;
   models.load.max_pixels = options.max_pixels;
   models.load.explain = options.explain;
@@ -40,20 +42,21 @@ Bytes uploads_share(const Options& options, Bytes limit) {
 
 }  // namespace
 
-App::App(const Options& given, const MemoryLimit& found, Configuration chosen)
+App::App(const Options& given, const MemoryLimit& found, const Configuration& chosen)
     : options(given),
-      limit(found),
-      configuration(std::move(chosen)),
+      pressure(chosen, found),
       ledger(found.bytes),
       uploads(uploads_share(given, found.bytes)),
       results(ledger, given.result_ttl, found.bytes / 8),
       chores(1, 64),
       controls(1, 16),
-      workers(static_cast<std::size_t>(configuration.sessions), given.queue) {}
+      watch(1, 1),
+      workers(static_cast<std::size_t>(chosen.sessions), given.queue) {}
 
 // The threads first: a request that still runs uses everything else.
 App::~App() {
   workers.stop();
+  watch.stop();
   controls.stop();
   chores.stop();
 }
@@ -61,19 +64,22 @@ App::~App() {
 Result<std::shared_ptr<App>> App::open(const Options& options) {
   const MemoryLimit limit = find_memory_limit(options.memory_limit);
   if (!options.model.empty()) TRY_VOID(stamp_of(options.model));
-  TRY(auto access, Access::open(options.api_token_file, options.cors_origin));
+  TRY(auto access, Access::open(options.api_token_file, options.cors_origin, options.host));
   auto assets = std::make_unique<Assets>(options.web_dir);
   TRY(auto pages, Pages::open(*assets));
   const Bytes bare = read_process_memory().rss + kBaseAllowance;
-  TRY(Configuration configuration, configure(options, limit, bare));
-  auto app = std::make_shared<App>(options, limit, std::move(configuration));
+  TRY(const Configuration configuration, configure(options, limit, bare));
+  auto app = std::make_shared<App>(options, limit, configuration);
   app->access = std::move(access);
   app->assets = std::move(assets);
   app->pages = std::move(pages);
-  TRY(app->models, Models::open(models_options(options, app->configuration), app->ledger,
-                                [app = app.get()](const diagnose::Model& model, double seconds) {
+  Models::Options how = models_options(options, configuration);
+  how.make_room = [app = app.get()](Bytes bytes) { return app->results.make_room(bytes); };
+  TRY(app->models, Models::open(std::move(how), app->ledger,
+                                [app = app.get(), code = configuration.code](
+                                    const diagnose::Model& model, double seconds) {
                                   app->metrics.loaded(seconds);
-                                  app->count_libraries(model);
+                                  app->count_libraries(model, code);
                                 }));
   if (!options.history.empty()) {
     TRY(app->history, history::Store::open(options.history));
@@ -85,11 +91,17 @@ Result<std::shared_ptr<App>> App::open(const Options& options) {
   return app;
 }
 
-void App::count_libraries(const diagnose::Model& model) {
+void App::set_limit(Bytes bytes) {
+  ledger.set_limit(bytes);
+  uploads.set_limit(uploads_share(options, bytes));
+  if (ledger.reserved() > bytes) results.make_room(ledger.reserved() - bytes);
+}
+
+void App::count_libraries(const diagnose::Model& model, Bytes engine) {
   const std::lock_guard lock(base_mutex_);
-  if (libraries_counted_ || configuration.code <= model.plan().code) return;
+  if (libraries_counted_ || engine <= model.plan().code) return;
   // They are pages of files: where there is no room to count them, the kernel can take them back.
-  const Bytes touched = configuration.code - model.plan().code;
+  const Bytes touched = engine - model.plan().code;
   libraries_counted_ = base.resize(base.bytes() + touched).has_value();
 }
 
@@ -130,7 +142,7 @@ HttpResponse App::dressed(const HttpRequest& request, HttpResponse response) con
     HttpResponse login;
     login.status = 303;
     login.content_type.clear();
-    login.headers.emplace_back("Location", "/login?next=" + request.path);
+    login.headers.emplace_back("Location", "/login?next=" + percent_encoded(request.path, "-._~/"));
     return login;
   }
   Values values = page_values(*this, request);

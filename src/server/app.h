@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -13,11 +14,11 @@
 #include "server/access.h"
 #include "server/admission.h"
 #include "server/assets.h"
-#include "server/configure.h"
 #include "server/metrics.h"
 #include "server/models.h"
 #include "server/options.h"
 #include "server/pages.h"
+#include "server/pressure.h"
 #include "server/results.h"
 #include "server/router.h"
 
@@ -27,11 +28,14 @@ struct App {
   // Opens what the options name, in the order in which mistakes are best told. Loads no model.
   static Result<std::shared_ptr<App>> open(const Options& options);
 
-  App(const Options& given, const MemoryLimit& found, Configuration chosen);
+  App(const Options& given, const MemoryLimit& found, const Configuration& chosen);
   ~App();
 
   // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
   HttpResponse handle(HttpRequest& request);
+
+  // What may be used from now on; kept results give way where that is less than is in use.
+  void set_limit(Bytes bytes);
 
   // The process's high-water mark, read at most every 100 ms.
   Bytes peak_rss() const;
@@ -42,9 +46,9 @@ struct App {
   HttpResponse dressed(const HttpRequest& request, HttpResponse response) const;
 
   const Options options;
-  const MemoryLimit limit;
-  const Configuration configuration;
+  Pressure pressure;
   const Clock::time_point started = Clock::now();
+  const std::time_t started_at = std::time(nullptr);
   Ledger ledger;
   Ledger uploads;    // what uploads may take of it together: a share, or one of the largest
   Reservation base;  // this process beside what the engine reserves
@@ -64,11 +68,13 @@ struct App {
   // Last, so that their threads end before what they use.
   Workers chores;
   Workers controls;
+  Workers watch;  // looks at the memory that is left
   Workers workers;
 
  private:
-  // After a load: the libraries' pages that the engine has touched now count, as measured at start.
-  void count_libraries(const diagnose::Model& model);
+  // After a load: the libraries' pages that the engine has touched now count; `engine` is all that
+  // it adds to the bare process, as measured at start.
+  void count_libraries(const diagnose::Model& model, Bytes engine);
 
   std::mutex base_mutex_;
   bool libraries_counted_ = false;

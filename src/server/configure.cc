@@ -11,58 +11,83 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
+#include <optional>
 #include <thread>
 #include <type_traits>
 
+#include "base/checked.h"
 #include "base/log.h"
-#include "capacity/capacity.h"
+#include "server/model_files.h"
 
 namespace dermlens::server {
 namespace {
 
-// What the child says of itself; the sentence (or the error's message) follows.
+// What the child says of itself; the ways and the sentence (or the error's message) follow.
 struct Record {
-  bool ok = false;
+  bool ok = false, heatmaps = true;
   Errc code = Errc::internal;
   Bytes needed = 0, available = 0;
   std::uint64_t sessions = 0;
   plan::Placement placement = plan::Placement::automatic;
-  Bytes engine = 0, peak = 0;
+  Bytes engine = 0, reserved = 0, peak = 0, request_room = 0;
+  std::size_t ways = 0;
 };
-static_assert(std::is_trivially_copyable_v<Record>);
+static_assert(std::is_trivially_copyable_v<Record> && std::is_trivially_copyable_v<capacity::Way>);
+constexpr std::size_t kMostWays = 16;
 
 int wanted_sessions(const Options& options) {
   if (options.sessions > 0) return options.sessions;
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 64U));
 }
 
-Result<Configuration> survey(const Options& options, const MemoryLimit& limit, Bytes base) {
+void adopt(Configuration& configuration, const capacity::Way& way, std::uint64_t sessions) {
+  configuration.sessions = static_cast<int>(sessions);
+  configuration.placement = way.placement;
+  configuration.heatmaps = way.heatmaps;
+  configuration.code = way.plan.code;
+  configuration.reserved = way.reserved(sessions);
+  configuration.peak = way.peak(sessions);
+  configuration.request_room =
+      way.session_reserved - std::min(way.session_reserved, way.plan.per_session(way.placement));
+}
+
+Result<Configuration> survey(const std::string& model, const Options& options,
+                             const MemoryLimit& limit, Bytes base) {
   capacity::Assumptions assumptions;
   assumptions.threads = options.threads;
   assumptions.weights = options.placement;
   assumptions.keep_photo = true;
   assumptions.upload = std::min(assumptions.upload, options.max_upload);
-  TRY(const auto found, capacity::survey(options.model, limit, base, assumptions));
-  TRY(const auto choice, capacity::choose(found, options.explain, options.placement,
+  TRY(const auto found, capacity::survey(model, limit, base, assumptions));
+  // A model that has no heatmaps still classifies.
+  const bool heatmaps =
+      options.explain && std::ranges::any_of(found.ways, &capacity::Way::heatmaps);
+  TRY(const auto choice, capacity::choose(found, heatmaps, options.placement,
                                           static_cast<std::uint64_t>(wanted_sessions(options))));
-  const capacity::Way& way = found.ways[choice.way];
-  return Configuration{.sessions = static_cast<int>(choice.sessions),
-                       .placement = way.placement,
-                       .code = way.plan.code,
-                       .peak = way.peak(choice.sessions),
-                       .sentence = capacity::describe(found, choice)};
+  Configuration configuration;
+  adopt(configuration, found.ways[choice.way], choice.sessions);
+  configuration.sentence = capacity::describe(found, choice);
+  configuration.ways = found.ways;
+  return configuration;
 }
 
-// In the child: everything into one write; a record and a sentence are less than PIPE_BUF.
+// In the child: everything into one write, which a pipe takes as a whole.
 void tell(int pipe, const Result<Configuration>& result) {
   Record record;
-  std::string text;
+  std::string text, ways;
   record.ok = result.has_value();
   if (result) {
     record.sessions = static_cast<std::uint64_t>(result->sessions);
     record.placement = result->placement;
+    record.heatmaps = result->heatmaps;
     record.engine = result->code;
+    record.reserved = result->reserved;
     record.peak = result->peak;
+    record.request_room = result->request_room;
+    record.ways = std::min(result->ways.size(), kMostWays);
+    ways.assign(reinterpret_cast<const char*>(result->ways.data()),
+                record.ways * sizeof(capacity::Way));
     text = result->sentence;
   } else {
     record.code = result.error().code;
@@ -73,8 +98,33 @@ void tell(int pipe, const Result<Configuration>& result) {
   text.resize(std::min<std::size_t>(text.size(), 2048));
   std::string bytes(sizeof record, '\0');
   std::memcpy(bytes.data(), &record, sizeof record);
-  bytes += text;
+  bytes += ways + text;
   [[maybe_unused]] const auto written = ::write(pipe, bytes.data(), bytes.size());
+}
+
+// Absent where the child did not finish.
+std::optional<Result<Configuration>> understand(const std::string& bytes) {
+  Record record;
+  if (bytes.size() < sizeof record) return std::nullopt;
+  std::memcpy(&record, bytes.data(), sizeof record);
+  const std::size_t ways = std::min(record.ways, kMostWays) * sizeof(capacity::Way);
+  if (bytes.size() < sizeof record + ways) return std::nullopt;
+  std::string text = bytes.substr(sizeof record + ways);
+  if (!record.ok)
+    return tl::make_unexpected(
+        Error{record.code, std::move(text), record.needed, record.available});
+  Configuration configuration;
+  configuration.sessions = static_cast<int>(record.sessions);
+  configuration.placement = record.placement;
+  configuration.heatmaps = record.heatmaps;
+  configuration.code = record.engine;
+  configuration.reserved = record.reserved;
+  configuration.peak = record.peak;
+  configuration.request_room = record.request_room;
+  configuration.sentence = std::move(text);
+  configuration.ways.resize(ways / sizeof(capacity::Way));
+  std::memcpy(configuration.ways.data(), bytes.data() + sizeof record, ways);
+  return configuration;
 }
 
 // All that comes before the pipe's end or the deadline.
@@ -110,12 +160,12 @@ Configuration cautious(const Options& options, std::string_view why) {
   return configuration;
 }
 
-[[noreturn]] void run_child(int pipe, pid_t parent, const Options& options,
-                            const MemoryLimit& limit, Bytes base) {
+[[noreturn]] void run_child(int pipe, pid_t parent, const std::string& model,
+                            const Options& options, const MemoryLimit& limit, Bytes base) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() == parent) {
     try {
-      tell(pipe, survey(options, limit, base));
+      tell(pipe, survey(model, options, limit, base));
     } catch (const std::exception&) {
       // No record: the parent goes on without.
     }
@@ -123,19 +173,26 @@ Configuration cautious(const Options& options, std::string_view why) {
   ::_exit(0);
 }
 
+std::string first_model(const Options& options) {
+  if (!options.model.empty()) return options.model;
+  auto files = find_model_files(options.model_dir);
+  if (!files || files->empty()) return {};
+  return std::ranges::min(*files, {},
+                          [](const ModelFile& file) { return std::pair(file.name, file.version); })
+      .path;
+}
+
 }  // namespace
 
 Result<Configuration> configure(const Options& options, const MemoryLimit& limit, Bytes base,
                                 std::chrono::seconds patience) {
-  if (options.model.empty())  // models come and go
-    return Configuration{.sessions = wanted_sessions(options),
-                         .placement = options.placement,
-                         .sentence = "made for each model as it is loaded"};
+  const std::string model = first_model(options);
+  if (model.empty()) return cautious(options, "no model");
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return cautious(options, "no pipe");
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  if (child == 0) run_child(ends[1], parent, options, limit, base);
+  if (child == 0) run_child(ends[1], parent, model, options, limit, base);
   ::close(ends[1]);
   const std::string bytes = child > 0 ? listen(ends[0], patience) : std::string();
   ::close(ends[0]);
@@ -144,21 +201,38 @@ Result<Configuration> configure(const Options& options, const MemoryLimit& limit
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  Record record;
-  if (bytes.size() < sizeof record) {
-    log(LogLevel::warning, "the plan could not be made: the process that makes it gave no answer");
-    return cautious(options, "no answer");
+  auto answer = understand(bytes);
+  // Of a folder, the other models may be fine.
+  if (answer && (*answer || !options.model.empty())) return std::move(*answer);
+  const std::string why = answer ? answer->error().message : "its process gave no answer";
+  log(LogLevel::warning, "the plan could not be made: " + why);
+  return cautious(options, why);
+}
+
+Result<Configuration> configure_anew(const Configuration& before, const Options& options,
+                                     Bytes limit) {
+  if (before.ways.empty()) return before;
+  const auto wanted = static_cast<std::uint64_t>(wanted_sessions(options));
+  std::optional<Configuration> best;
+  Bytes least = std::numeric_limits<Bytes>::max();
+  for (const capacity::Way& way : before.ways) {
+    if (way.heatmaps != before.heatmaps) continue;
+    if (options.placement != plan::Placement::automatic && way.placement != options.placement)
+      continue;
+    least = std::min(least, way.reserved(1));
+    std::uint64_t sessions = wanted;
+    while (sessions > 0 && way.reserved(sessions) > limit) --sessions;
+    // The fastest come first: a slower one must hold more.
+    if (sessions == 0 || (best && static_cast<std::uint64_t>(best->sessions) >= sessions)) continue;
+    best = before;
+    adopt(*best, way, sessions);
   }
-  std::memcpy(&record, bytes.data(), sizeof record);
-  std::string text = bytes.substr(sizeof record);
-  if (!record.ok)
-    return tl::make_unexpected(
-        Error{record.code, std::move(text), record.needed, record.available});
-  return Configuration{.sessions = static_cast<int>(record.sessions),
-                       .placement = record.placement,
-                       .code = record.engine,
-                       .peak = record.peak,
-                       .sentence = std::move(text)};
+  if (best) return std::move(*best);
+  auto error = fail(Errc::over_limit, "the smallest plan needs ", format_size(least), ", ",
+                    format_size(limit), " are left");
+  error.value().needed = least;
+  error.value().available = limit;
+  return error;
 }
 
 }  // namespace dermlens::server

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
+#include "capacity/capacity.h"
 #include "memory/limit.h"
 #include "server/options.h"
 
@@ -14,16 +16,25 @@ namespace dermlens::server {
 struct Configuration {
   int sessions = 1;
   plan::Placement placement = plan::Placement::automatic;
-  Bytes code = 0;        // measured: what the engine adds to the bare process; 0: not known
-  Bytes peak = 0;        // predicted; 0: not known
-  std::string sentence;  // for people
+  bool heatmaps = true;
+  Bytes code = 0;          // measured: what the engine adds to the bare process; 0: not known
+  Bytes reserved = 0;      // what the ledger must grant; 0: not known
+  Bytes peak = 0;          // predicted; 0: not known
+  Bytes request_room = 0;  // what a request reserves beside its session
+  std::string sentence;    // for people
+  std::vector<capacity::Way> ways;  // all that was surveyed; empty: nothing is known
 };
 
-// Call it before any thread is started: it forks. `base` is what the process takes already. Fails
-// with over_limit, carrying what would do, where not even one request fits; or as reading the model
-// does. Where the child dies or gives no answer in time, the configuration is the one that asks
-// for least. Without a model there is nothing to survey.
+// Call it before any thread is started: it forks. `base` is what the process takes already. The
+// model is the default one, else the first of the folder. Fails with over_limit, carrying what
+// would do, where not even one request fits; or as reading the default model does. Where the child
+// dies or gives no answer in time, the configuration is the one that asks for least.
 Result<Configuration> configure(const Options& options, const MemoryLimit& limit, Bytes base,
                                 std::chrono::seconds patience = std::chrono::seconds(60));
+
+// The configuration for another limit, out of what was surveyed. Fails with over_limit where not
+// even one request fits; the same one where nothing is known.
+Result<Configuration> configure_anew(const Configuration& before, const Options& options,
+                                     Bytes limit);
 
 }  // namespace dermlens::server

@@ -13,7 +13,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
-#include <cstdio>
 
 #include "memory/process.h"
 #include "server/deadlines.h"
@@ -121,13 +120,15 @@ double milliseconds_since(Clock::time_point start) {
 // Never the path or the query: they may hold a result's id.
 void log_request(const App& app, const HttpRequest& request, unsigned status, std::size_t bytes,
                  double ms) {
-  std::array<char, 256> line{};
   const std::string_view route =
       request.route != nullptr ? request.route->pattern : std::string_view("-");
-  std::snprintf(line.data(), line.size(), "request %s %.*s %u %zuB %.1fms peak=%.1fMB",
-                to_string(request.method).data(), static_cast<int>(route.size()), route.data(),
-                status, bytes, ms, static_cast<double>(app.peak_rss()) / (1 << 20));
-  log(status >= 500 && status != 503 ? LogLevel::warning : LogLevel::info, line.data());
+  log(status >= 500 && status != 503 ? LogLevel::warning : LogLevel::info, "request",
+      {{"method", to_string(request.method)},
+       {"route", route},
+       {"status", std::uint64_t{status}},
+       {"bytes", std::uint64_t{bytes}},
+       {"ms", ms},
+       {"peak_mb", static_cast<double>(app.peak_rss()) / (1 << 20)}});
 }
 
 // Writes header and body; false where the client did not take them in time.

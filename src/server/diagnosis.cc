@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <thread>
 
+#include "diagnose/json_text.h"
 #include "server/errors.h"
 
 namespace dermlens::server {
@@ -51,7 +51,7 @@ void add_warning(json::object& native, std::string_view sentence) {
     native["warnings"] = json::array{sentence};
 }
 
-history::Record record_of(const PhotoInput& input, const Diagnosed& diagnosed, std::string json,
+history::Record record_of(const PhotoInput& input, const Diagnosed& diagnosed,
                           std::chrono::system_clock::time_point created) {
   const diagnose::Answer& answer = diagnosed.answer;
   const diagnose::Card& card = diagnosed.model->card();
@@ -67,10 +67,22 @@ history::Record record_of(const PhotoInput& input, const Diagnosed& diagnosed, s
     record.top_probability = top.probability;
   }
   record.note = input.note;
-  record.json = std::move(json);
-  if (answer.explanation) record.overlay_png = answer.explanation->overlay_png.text();
-  record.photo_jpeg = answer.photo_jpeg.text();
   return record;
+}
+
+history::Parts parts_of(const diagnose::Answer& answer, std::string_view json) {
+  return {.json = json,
+          .overlay_png = answer.explanation ? answer.explanation->overlay_png.text() : "",
+          .photo_jpeg = answer.photo_jpeg.text()};
+}
+
+// Into the history; the database holds the row once more while it writes it.
+Result<void> remember(App& app, const history::Record& record, const history::Parts& parts) {
+  const Bytes row = parts.json.size() + parts.overlay_png.size() + parts.photo_jpeg.size();
+  auto hold = app.ledger.reserve(Category::encode, row);
+  if (!hold && app.results.make_room(row)) hold = app.ledger.reserve(Category::encode, row);
+  if (!hold) return tl::make_unexpected(std::move(hold).error());
+  return app.history->add(record, parts);
 }
 
 }  // namespace
@@ -98,7 +110,7 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
   }
   count_answer(app, *answer);
   answer->timing.queue = request.queue_ms;
-  return Diagnosed{std::move(*answer), lease->share()};
+  return Diagnosed{std::move(*answer), lease->share(), lease->name(), lease->version()};
 }
 
 boost::json::object to_native(const Diagnosed& diagnosed) {
@@ -122,8 +134,12 @@ boost::json::object to_native(const Diagnosed& diagnosed) {
 bool keep_result(App& app, const PhotoInput& input, const Diagnosed& diagnosed,
                  boost::json::object& native) {
   const auto now = std::chrono::system_clock::now();
+  bool kept = false;
   if (app.history != nullptr) {
-    const auto added = app.history->add(record_of(input, diagnosed, json::serialize(native), now));
+    const std::string text = to_text(native);
+    const auto added =
+        remember(app, record_of(input, diagnosed, now), parts_of(diagnosed.answer, text));
+    kept = added.has_value();
     if (!added) {
       log(LogLevel::error, "a result was not kept in the history: " + added.error().message);
       add_warning(native, "this result could not be kept in the history");
@@ -132,14 +148,14 @@ bool keep_result(App& app, const PhotoInput& input, const Diagnosed& diagnosed,
   const diagnose::Answer& answer = diagnosed.answer;
   StoredResult stored{.id = answer.id,
                       .created = now,
-                      .json = json::serialize(native),
+                      .json = to_text(native),
                       .overlay_png = {},
                       .photo_jpeg = {}};
   const std::string_view overlay =
       answer.explanation ? answer.explanation->overlay_png.text() : std::string_view();
   if (app.results.put(std::move(stored), overlay, answer.photo_jpeg)) return true;
-  add_warning(native, "this result could not be kept: memory is short");
-  return false;
+  if (!kept) add_warning(native, "this result could not be kept: memory is short");
+  return kept;
 }
 
 }  // namespace dermlens::server

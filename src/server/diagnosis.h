@@ -12,6 +12,7 @@ namespace dermlens::server {
 struct Diagnosed {
   diagnose::Answer answer;
   std::shared_ptr<const diagnose::Model> model;  // for its card
+  std::string name, version;                     // under which it is served
 };
 tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest& request,
                                                      const PhotoInput& input,
@@ -23,7 +24,7 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
 boost::json::object to_native(const Diagnosed& diagnosed);
 
 // Keeps the result under its id, and in the history where there is one. What cannot be kept is said
-// in `warnings` of `native`. False where it is not even in memory.
+// in `warnings` of `native`. False where it is in neither.
 bool keep_result(App& app, const PhotoInput& input, const Diagnosed& diagnosed,
                  boost::json::object& native);
 

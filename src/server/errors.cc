@@ -2,7 +2,8 @@
 #include "server/errors.h"
 
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
+
+#include "diagnose/json_text.h"
 
 namespace dermlens::server {
 
@@ -48,7 +49,7 @@ HttpResponse error_response(unsigned status, std::string_view code, std::string_
   response.status = status;
   response.error_code = code;
   response.error_message = message;
-  response.body = boost::json::serialize(boost::json::object{{"error", message}, {"code", code}});
+  response.body = to_text(boost::json::object{{"error", message}, {"code", code}});
   return response;
 }
 
@@ -56,10 +57,10 @@ HttpResponse error_response(const Error& error, Blame blame) {
   HttpResponse response =
       error_response(http_status(error.code, blame), to_string(error.code), error.message);
   if (error.code == Errc::no_memory || error.code == Errc::over_limit)
-    response.body = boost::json::serialize(boost::json::object{{"error", error.message},
-                                                               {"code", to_string(error.code)},
-                                                               {"needed_bytes", error.needed},
-                                                               {"free_bytes", error.available}});
+    response.body = to_text(boost::json::object{{"error", error.message},
+                                                {"code", to_string(error.code)},
+                                                {"needed_bytes", error.needed},
+                                                {"free_bytes", error.available}});
   if (response.status == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
   return response;
 }
@@ -96,6 +97,8 @@ std::string_view reason_phrase(unsigned status) {
       return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
+    case 421:
+      return "Misdirected Request";
     case 422:
       return "Unprocessable Content";
     case 429:

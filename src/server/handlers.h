@@ -70,6 +70,6 @@ Result<HttpResponse> get_events(App& app, HttpRequest& request);
 
 // Answers in common.
 HttpResponse json_response(const boost::json::value& value);
-HttpResponse redirect(std::string location, unsigned status = 303);
+HttpResponse redirect(std::string_view location, unsigned status = 303);
 
 }  // namespace dermlens::server

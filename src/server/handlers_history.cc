@@ -71,27 +71,12 @@ json::object to_json(const history::Record& record) {
             {"drug_history", record.note.drug_history}}}};
 }
 
-std::string escaped_query(std::string_view text) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    ((out += '%') += kDigits[byte >> 4]) += kDigits[byte & 15U];
-  }
-  return out;
-}
-
 std::string query_of(const HttpRequest& request) {
   std::string query;
   for (const char* name : {"class", "from", "to"})
     if (const auto text = request.parameter(name); text && !text->empty())
-      query += (query.empty() ? "?" : "&") + std::string(name) + "=" + escaped_query(*text);
+      query +=
+          (query.empty() ? "?" : "&") + std::string(name) + "=" + percent_encoded(*text, "-_.");
   return query;
 }
 
@@ -115,19 +100,36 @@ void add_rows(Values& values, const std::vector<history::Record>& records) {
   }
 }
 
+// The rows of a list, and the room that they and what is made of them take.
+struct Rows {
+  std::vector<history::Record> records;
+  Reservation hold;
+};
+
+Result<Rows> read_rows(App& app, history::Store& store, const history::Filter& filter) {
+  // As JSON or as a page's values they are there twice more, and once as text.
+  constexpr Bytes kCopies = 4;
+  TRY(const Bytes bytes, store.weigh(filter));
+  TRY(Reservation hold, app.ledger.reserve(Category::encode, bytes * kCopies));
+  TRY(auto records, store.list(filter));
+  return Rows{std::move(records), std::move(hold)};
+}
+
 }  // namespace
 
 Result<HttpResponse> get_history(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(const history::Filter filter, read_filter(request));
   TRY(const std::int64_t total, store->count(filter));
-  TRY(const auto records, store->list(filter));
+  TRY(Rows found, read_rows(app, *store, filter));
   json::array rows;
-  for (const history::Record& record : records) rows.push_back(to_json(record));
-  return json_response(json::object{{"total", total},
-                                    {"offset", filter.offset},
-                                    {"limit", filter.limit},
-                                    {"results", std::move(rows)}});
+  for (const history::Record& record : found.records) rows.push_back(to_json(record));
+  HttpResponse response = json_response(json::object{{"total", total},
+                                                     {"offset", filter.offset},
+                                                     {"limit", filter.limit},
+                                                     {"results", std::move(rows)}});
+  response.hold = std::move(found.hold);
+  return response;
 }
 
 Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
@@ -140,9 +142,9 @@ Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
   response.body = history::csv_header();
   filter.limit = history::kMaxList;
   for (filter.offset = 0; filter.offset < kMostCsvLines; filter.offset += history::kMaxList) {
-    TRY(const auto records, store->list(filter));
+    TRY(const Rows rows, read_rows(app, *store, filter));
     std::string lines;
-    for (const history::Record& record : records) lines += history::csv_line(record);
+    for (const history::Record& record : rows.records) lines += history::csv_line(record);
     const Bytes needed = (response.body.size() + lines.size()) * 2;
     if (response.hold.bytes() == 0) {
       TRY(response.hold, app.ledger.reserve(Category::encode, needed));
@@ -150,7 +152,7 @@ Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
       TRY_VOID(response.hold.resize(needed));
     }
     response.body += lines;
-    if (records.size() < history::kMaxList) break;
+    if (rows.records.size() < history::kMaxList) break;
   }
   return response;
 }
@@ -171,10 +173,10 @@ Result<HttpResponse> get_history_page(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(const history::Filter filter, read_filter(request));
   TRY(const std::int64_t total, store->count(filter));
-  TRY(const auto records, store->list(filter));
+  TRY(const Rows rows, read_rows(app, *store, filter));
   TRY(const auto classes, store->classes());
   Values values = page_values(app, request);
-  add_rows(values, records);
+  add_rows(values, rows.records);
   values.declare_list("classes");
   for (const std::string& name : classes) {
     Values& row = values.append("classes");
@@ -191,8 +193,8 @@ Result<HttpResponse> get_history_page(App& app, HttpRequest& request) {
   if (filter.offset > 0)
     values.set("previous_url",
                at + std::to_string(filter.offset - std::min(filter.offset, filter.limit)));
-  if (static_cast<std::int64_t>(filter.offset + records.size()) < total)
-    values.set("next_url", at + std::to_string(filter.offset + records.size()));
+  if (static_cast<std::int64_t>(filter.offset + rows.records.size()) < total)
+    values.set("next_url", at + std::to_string(filter.offset + rows.records.size()));
   return page_response(app, request, "history", values);
 }
 

@@ -1,8 +1,8 @@
 // The native API: photos in, the whole answer out; and what there is to know of a model.
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "diagnose/base64.h"
+#include "diagnose/json_text.h"
 #include "server/diagnosis.h"
 #include "server/errors.h"
 #include "server/handlers.h"
@@ -32,7 +32,7 @@ Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explai
       out["overlay"] = {{"mime", "image/png"},
                         {"b64", diagnose::to_base64(explanation->overlay_png)}};
   }
-  response.body = json::serialize(native);
+  response.body = to_text(native);
   return response;
 }
 

@@ -1,7 +1,8 @@
 // Pages that stand for themselves: start, system, login; and the files behind them.
+#include <algorithm>
 #include <array>
-#include <boost/json/serialize.hpp>
 
+#include "diagnose/json_text.h"
 #include "server/errors.h"
 #include "server/handlers.h"
 #include "server/page_values.h"
@@ -15,7 +16,6 @@ Values page_values(const App& app, const HttpRequest& request) {
   values.set("lang", std::string(language));
   values.set("vi", language == "vi");
   values.set("en", language == "en");
-  values.set("path", request.path);
   values.set("version", DERMLENS_VERSION);
   values.set("model_name", app.models->default_name());
   values.set("gradcam_enabled", app.options.explain);
@@ -62,20 +62,23 @@ Result<HttpResponse> get_system_page(App& app, HttpRequest& request) {
   for (const auto& member : report.at("memory").as_object()) {
     Values& row = values.append("memory");
     row.set("name", std::string(member.key()));
-    row.set("value", boost::json::serialize(member.value()));
+    row.set("value", to_text(member.value()));
   }
   Values& limit = values.append("memory");
   limit.set("name", "limit_mb");
-  limit.set("value", boost::json::serialize(report.at("limit_mb")));
+  limit.set("value", to_text(report.at("limit_mb")));
   return page_response(app, request, "system", values);
 }
 
 namespace {
 
-// Where a login leads: a path of ours, nothing that a browser could take for another host.
+// Where a login leads: a path of ours, nothing that a browser could take for another host. Browsers
+// drop control characters and take a backslash for a slash.
 std::string safe_next(std::string_view next) {
-  const bool fine = next.size() < 512 && next.starts_with('/') && !next.starts_with("//") &&
-                    next.find_first_of("\\\r\n\t") == std::string_view::npos;
+  const bool plain = std::none_of(next.begin(), next.end(), [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '\\';
+  });
+  const bool fine = plain && next.size() < 512 && next.starts_with('/') && !next.starts_with("//");
   return fine ? std::string(next) : "/";
 }
 
@@ -119,7 +122,7 @@ Result<HttpResponse> post_login(App& app, HttpRequest& request) {
     if (throttled) response.headers.emplace_back("Retry-After", "60");
     return response;
   }
-  HttpResponse response = redirect(std::move(next));
+  HttpResponse response = redirect(next);
   const auto life = std::chrono::duration_cast<std::chrono::seconds>(Access::kSessionLife).count();
   response.headers.emplace_back("Set-Cookie", session_cookie(request, *session, life));
   return response;
@@ -151,7 +154,7 @@ Result<HttpResponse> get_asset(App& app, HttpRequest& request) {
   response.owner = std::move(asset.owner);
   if (!asset.gzip.empty()) {
     response.headers.emplace_back("Vary", "Accept-Encoding");
-    if (request.header("accept-encoding").find("gzip") != std::string_view::npos) {
+    if (request.accepts_gzip()) {
       response.headers.emplace_back("Content-Encoding", "gzip");
       response.view = asset.gzip;
     }

@@ -2,7 +2,6 @@
 // history.
 #include <array>
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <cstdio>
 
@@ -22,20 +21,63 @@ tl::unexpected<Error> no_such_result() {
   return fail(Errc::not_found, "no such result; they are kept for a while only");
 }
 
-Result<std::shared_ptr<const StoredResult>> stored(App& app, const HttpRequest& request) {
-  const std::string& id = request.captures[0];
+// A result, and where one of its parts comes from: it is in memory already, or it is read from the
+// history into room that is reserved first.
+struct Found {
+  std::shared_ptr<const StoredResult> held;  // null: in the history only
+  history::PartSizes sizes;
+
+  const std::string& part(history::Part part) const {
+    return part == history::Part::json          ? held->json
+           : part == history::Part::overlay_png ? held->overlay_png
+                                                : held->photo_jpeg;
+  }
+  Bytes size(history::Part part) const {
+    return part == history::Part::json          ? sizes.json
+           : part == history::Part::overlay_png ? sizes.overlay_png
+                                                : sizes.photo_jpeg;
+  }
+};
+
+Result<Found> find_result(App& app, const std::string& id) {
   if (!is_result_id(id)) return no_such_result();
-  if (auto result = app.results.find(id)) return result;
+  if (auto held = app.results.find(id)) {
+    const auto created =
+        std::chrono::duration_cast<std::chrono::seconds>(held->created.time_since_epoch());
+    const history::PartSizes sizes{created.count(), held->json.size(), held->overlay_png.size(),
+                                   held->photo_jpeg.size()};
+    return Found{std::move(held), sizes};
+  }
   if (app.history == nullptr) return no_such_result();
-  TRY(auto record, app.history->find(id));
-  if (!record) return no_such_result();
-  auto result = std::make_shared<StoredResult>();
-  result->id = record->id;
-  result->created = std::chrono::system_clock::time_point(std::chrono::seconds(record->created));
-  result->json = std::move(record->json);
-  result->overlay_png = std::move(record->overlay_png);
-  result->photo_jpeg = std::move(record->photo_jpeg);
-  return std::shared_ptr<const StoredResult>(std::move(result));
+  TRY(const auto sizes, app.history->find(id));
+  if (!sizes) return no_such_result();
+  return Found{nullptr, *sizes};
+}
+
+// The part's bytes as an answer, borrowed from memory or its own.
+Result<HttpResponse> part_response(App& app, const std::string& id, history::Part part,
+                                   std::string type) {
+  TRY(Found found, find_result(app, id));
+  HttpResponse response;
+  response.content_type = std::move(type);
+  if (found.held != nullptr) {
+    response.view = found.part(part);
+    response.owner = std::move(found.held);
+    return response;
+  }
+  TRY(response.hold, app.ledger.reserve(Category::results, found.size(part) * 2));
+  TRY(auto bytes, app.history->read(id, part));
+  if (!bytes) return no_such_result();
+  response.body = std::move(*bytes);
+  TRY_VOID(response.hold.resize(response.body.size()));
+  return response;
+}
+
+Result<HttpResponse> picture_response(App& app, const std::string& id, history::Part part,
+                                      std::string type) {
+  TRY(HttpResponse response, part_response(app, id, part, std::move(type)));
+  if (response.bytes().empty()) return fail(Errc::not_found, "this result has no such picture");
+  return response;
 }
 
 Result<bool> erase(App& app, const std::string& id) {
@@ -46,16 +88,6 @@ Result<bool> erase(App& app, const std::string& id) {
     gone = gone || there;
   }
   return gone;
-}
-
-// The bytes of one of the result's texts, kept alive by the result itself.
-HttpResponse borrowed(std::shared_ptr<const StoredResult> result, const std::string& text,
-                      std::string type) {
-  HttpResponse response;
-  response.content_type = std::move(type);
-  response.view = text;
-  response.owner = std::move(result);
-  return response;
 }
 
 std::string fixed(double value, const char* format) {
@@ -106,13 +138,13 @@ void add_predictions(Values& values, const json::value& native, std::string_view
   }
 }
 
-void add_heatmap(Values& values, const json::value& native, const StoredResult& result,
+void add_heatmap(Values& values, const json::value& native, const std::string& address,
                  std::string_view language) {
   const json::array& explanations = list_in(native, "explanations");
-  if (explanations.empty() || result.overlay_png.empty()) return;
+  if (explanations.empty()) return;
   const json::value& explanation = explanations.front();
   values.set("heatmap", true);
-  values.set("overlay_url", "/api/v1/results/" + result.id + "/overlay.png");
+  values.set("overlay_url", address + "/overlay.png");
   values.set("heatmap_sentence", std::string(diagnose::heatmap_explanation(language)));
   const json::value* degenerate = find(explanation, "degenerate");
   values.set("degenerate",
@@ -151,9 +183,7 @@ void add_figures(Values& values, const json::value& native) {
 }  // namespace
 
 Result<HttpResponse> get_result(App& app, HttpRequest& request) {
-  TRY(auto result, stored(app, request));
-  const std::string& text = result->json;
-  return borrowed(std::move(result), text, "application/json");
+  return part_response(app, request.captures[0], history::Part::json, "application/json");
 }
 
 Result<HttpResponse> delete_result(App& app, HttpRequest& request) {
@@ -165,38 +195,36 @@ Result<HttpResponse> delete_result(App& app, HttpRequest& request) {
 }
 
 Result<HttpResponse> get_overlay(App& app, HttpRequest& request) {
-  TRY(auto result, stored(app, request));
-  const std::string& picture = result->overlay_png;
-  if (picture.empty()) return fail(Errc::not_found, "this result has no overlay");
-  return borrowed(std::move(result), picture, "image/png");
+  return picture_response(app, request.captures[0], history::Part::overlay_png, "image/png");
 }
 
 Result<HttpResponse> get_photo(App& app, HttpRequest& request) {
-  TRY(auto result, stored(app, request));
-  const std::string& picture = result->photo_jpeg;
-  if (picture.empty()) return fail(Errc::not_found, "this result has no photo");
-  return borrowed(std::move(result), picture, "image/jpeg");
+  return picture_response(app, request.captures[0], history::Part::photo_jpeg, "image/jpeg");
 }
 
 Result<HttpResponse> get_result_page(App& app, HttpRequest& request) {
-  TRY(const auto result, stored(app, request));
-  json::error_code error;
-  const json::value native = json::parse(result->json, error);
-  if (error) return fail(Errc::corrupt, "the stored result is damaged");
+  const std::string& id = request.captures[0];
+  TRY(const Found found, find_result(app, id));
+  TRY(const HttpResponse text, part_response(app, id, history::Part::json, {}));
+  const auto document = JsonBody::parse(text.bytes(), app.ledger);
+  if (!document && document.error().code == Errc::malformed)
+    return fail(Errc::corrupt, "the stored result is damaged");
+  if (!document) return tl::make_unexpected(document.error());
+  const json::value& native = document->value();
   const std::string_view language = language_of(request);
   Values values = page_values(app, request);
-  values.set("id", result->id);
-  values.set("created", minute_of(std::chrono::system_clock::to_time_t(result->created)));
+  values.set("id", id);
+  values.set("created", minute_of(found.sizes.created));
   if (const json::value* model = find(native, "model")) {
     values.set("result_model_name", text_in(*model, "name"));
     values.set("result_model_version", text_in(*model, "version"));
   }
-  const std::string address = "/api/v1/results/" + result->id;
+  const std::string address = "/api/v1/results/" + id;
   values.set("json_url", address);
-  values.set("delete_action", "/result/" + result->id + "/delete");
-  if (!result->photo_jpeg.empty()) values.set("photo_url", address + "/photo.jpg");
+  values.set("delete_action", "/result/" + id + "/delete");
+  if (found.sizes.photo_jpeg != 0) values.set("photo_url", address + "/photo.jpg");
   add_predictions(values, native, language);
-  add_heatmap(values, native, *result, language);
+  if (found.sizes.overlay_png != 0) add_heatmap(values, native, address, language);
   add_figures(values, native);
   return page_response(app, request, "result", values);
 }

@@ -19,11 +19,12 @@ HttpResponse json_response(const boost::json::value& value) {
   return response;
 }
 
-HttpResponse redirect(std::string location, unsigned status) {
+HttpResponse redirect(std::string_view location, unsigned status) {
   HttpResponse response;
   response.status = status;
   response.content_type.clear();
-  response.headers.emplace_back("Location", std::move(location));
+  // What a client sent may be in it: nothing that a browser would drop or take for something else.
+  response.headers.emplace_back("Location", percent_encoded(location, "-._~/?#[]@!$&'()*+,;=:%"));
   return response;
 }
 
@@ -47,8 +48,7 @@ Result<HttpResponse> post_upload(App& app, HttpRequest& request) {
   json::object native = to_native(*diagnosed);
   const bool kept = keep_result(app, input, *diagnosed, native);
   if (request.prefers_json()) return json_response(native);
-  if (!kept && app.history == nullptr)
-    return fail(Errc::no_memory, "the result could not be kept: memory is short");
+  if (!kept) return fail(Errc::no_memory, "the result could not be kept: memory is short");
   return redirect("/result/" + diagnosed->answer.id + "/", 302);
 }
 

@@ -2,7 +2,6 @@
 // photo
 // ({"b64":".."}, {"image":{"b64":".."}}, or the base64 text itself) or a tensor as nested lists.
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <cmath>
 
 #include "server/base64.h"
@@ -92,6 +91,7 @@ Result<HttpResponse> answer(App& app, HttpRequest& request, bool explain) {
   for (const auto& [name, value] : request.query) TRY_VOID(apply_parameter(wish, name, value));
   wish.wish.overlay = wish.wish.photo = false;
   json::array predictions;
+  json::array explanations;
   for (const json::value& instance : *list) {
     const json::string* text = photo_text(instance);
     if (text == nullptr && (explain || !instance.is_array()))
@@ -99,10 +99,15 @@ Result<HttpResponse> answer(App& app, HttpRequest& request, bool explain) {
     Answered one = text != nullptr ? answer_photo(app, request, *text, wish)
                                    : answer_tensor(app, request, instance);
     if (!one) return std::move(one).error();
+    if (explain) {
+      explanations.push_back(*one);
+      one->as_object().erase("explanations");
+    }
     predictions.push_back(std::move(*one));
   }
-  return json_response(
-      json::object{{explain ? "explanations" : "predictions", std::move(predictions)}});
+  json::object out{{"predictions", std::move(predictions)}};
+  if (explain) out["explanations"] = std::move(explanations);
+  return json_response(out);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The Open Inference Protocol, as Triton's clients speak it: a tensor in the model's own layout
 // goes in as FP32 and comes out as it is; a photo goes in as BYTES and comes out as probabilities.
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 
 #include "server/diagnosis.h"
@@ -46,6 +47,9 @@ Result<PhotoInput> photo_of(const HttpRequest& request, const V2Request& message
   return input;
 }
 
+constexpr std::array<std::string_view, 4> kPhotoOutputs{"probabilities", "top_class", "heatmap",
+                                                        "overlay_png"};
+
 // The outputs of a photo, in the order in which GET names them.
 std::vector<V2Output> photo_outputs(const V2Request& message, const Diagnosed& diagnosed,
                                     std::span<const float> probabilities) {
@@ -72,15 +76,14 @@ std::vector<V2Output> photo_outputs(const V2Request& message, const Diagnosed& d
   return outputs;
 }
 
-Result<HttpResponse> photo_response(App& app, const HttpRequest& request, const V2Request& message,
+Result<HttpResponse> photo_response(App& app, const V2Request& message,
                                     const Diagnosed& diagnosed) {
   const diagnose::Answer& answer = diagnosed.answer;
   std::vector<float> probabilities(answer.predictions.size());
   for (const diagnose::Prediction& prediction : answer.predictions)
     if (prediction.class_id < probabilities.size())
       probabilities[prediction.class_id] = static_cast<float>(prediction.probability);
-  json::object head{{"model_name", capture(request, 0)},
-                    {"model_version", diagnosed.model->card().version}};
+  json::object head{{"model_name", diagnosed.name}, {"model_version", diagnosed.version}};
   if (const auto& map = answer.explanation)
     head["parameters"] = {{"method", to_string(map->method)},
                           {"layer", map->layer},
@@ -93,10 +96,11 @@ Result<HttpResponse> photo_response(App& app, const HttpRequest& request, const 
 
 Result<HttpResponse> answer_photo(App& app, const HttpRequest& request, const V2Request& message,
                                   bool explain) {
+  TRY_VOID(message.check_outputs(std::span(kPhotoOutputs).first(explain ? 4 : 2)));
   TRY(const PhotoInput input, photo_of(request, message, explain));
   auto diagnosed = diagnose_photo(app, request, input, capture(request, 0), capture(request, 1));
   if (!diagnosed) return std::move(diagnosed).error();
-  return photo_response(app, request, message, *diagnosed);
+  return photo_response(app, message, *diagnosed);
 }
 
 Result<HttpResponse> answer_tensor(App& app, const HttpRequest& request, const V2Request& message) {
@@ -107,6 +111,10 @@ Result<HttpResponse> answer_tensor(App& app, const HttpRequest& request, const V
       inputs.front().shape != message.input.shape)
     return fail(Errc::malformed, "the input is not '", inputs.front().name, "' with the model's ",
                 "shape (see GET /v2/models/", lease->name(), ")");
+  std::vector<std::string_view> known;
+  const auto raw_outputs = lease->model().raw_outputs();
+  for (const auto& output : raw_outputs) known.emplace_back(output.name);
+  TRY_VOID(message.check_outputs(known));
   const auto start = Clock::now();
   auto results = lease->model().infer(message.input.values);
   if (!results && results.error().code == Errc::corrupt) lease->distrust();
@@ -192,11 +200,21 @@ Result<HttpResponse> post_v2_explain(App& app, HttpRequest& request) {
   return answer_photo(app, request, message, true);
 }
 
-Result<HttpResponse> post_v2_index(App& app, HttpRequest&) {
+// {"ready": true}: only those that are.
+Result<HttpResponse> post_v2_index(App& app, HttpRequest& request) {
+  bool ready_only = false;
+  if (request.body.size() != 0) {
+    TRY(const JsonBody wish, JsonBody::parse(request.body.text(), app.ledger));
+    const json::value* flag = find(wish.value(), "ready");
+    if (flag != nullptr && !flag->is_bool())
+      return fail(Errc::malformed, "'ready' is neither true nor false");
+    ready_only = flag != nullptr && flag->get_bool();
+  }
   TRY_VOID(app.models->rescan());
   json::array models;
   for (const ModelInfo& info : app.models->list()) {
     const bool ready = info.state == ModelState::ready;
+    if (ready_only && !ready) continue;
     const std::string_view state = ready                                ? "READY"
                                    : info.state == ModelState::loading  ? "LOADING"
                                    : info.state == ModelState::draining ? "UNLOADING"

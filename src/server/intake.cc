@@ -27,6 +27,10 @@ Bytes most_body(const Options& options, Payload payload) {
 }
 
 std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Framing& framing) {
+  if (!app.access->knows_host(request.header("host")))
+    return error_response(421, "misdirected",
+                          "without a token file this server answers to names of its own machine "
+                          "only (localhost), not to what the Host field says");
   Match match = find_route(app.routes, request.method, request.path);
   request.route = match.route;
   request.captures = std::move(match.captures);
@@ -38,7 +42,8 @@ std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Fra
     response.headers.emplace_back("Allow", match.allow + ", OPTIONS");
     if (!app.access->cors_origin_for(request.header("origin")).empty()) {
       response.headers.emplace_back("Access-Control-Allow-Methods", match.allow);
-      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
+      response.headers.emplace_back("Access-Control-Allow-Headers",
+                                    "Authorization, Content-Type, Inference-Header-Content-Length");
       response.headers.emplace_back("Access-Control-Max-Age", "600");
     }
     return response;

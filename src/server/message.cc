@@ -16,8 +16,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// The quality (in thousandths) that an Accept header gives to type/subtype; the most specific range
-// decides.
+// The quality (in thousandths) that an Accept header gives to type/subtype, or Accept-Encoding to a
+// coding; the most specific range decides.
 int quality(std::string_view accept, std::string_view type) {
   int best = 0;
   int best_rank = -1;
@@ -33,7 +33,7 @@ int quality(std::string_view accept, std::string_view type) {
       rank = 2;
     else if (range.ends_with("/*") && range.substr(0, range.size() - 1) == family)
       rank = 1;
-    else if (range == "*/*")
+    else if (range == "*/*" || range == "*")
       rank = 0;
     if (rank <= best_rank) continue;
     int value = 1000;
@@ -115,18 +115,27 @@ bool HttpRequest::prefers_html() const {
   return quality(accept, "text/html") > quality(accept, "application/json");
 }
 
+bool HttpRequest::accepts_gzip() const { return quality(header("accept-encoding"), "gzip") > 0; }
+
 bool HttpRequest::prefers_json() const {
   const std::string_view accept = header("accept");
   return quality(accept, "application/json") > quality(accept, "text/html");
 }
 
 Result<Target> parse_target(std::string_view text) {
-  const auto parsed = boost::urls::parse_origin_form(boost::urls::string_view(text));
-  if (!parsed) return fail(Errc::malformed, "the request's target is not a path with a query");
   Target target;
+  const bool absolute = text.starts_with("http://") || text.starts_with("https://");
+  const auto parsed = absolute ? boost::urls::parse_uri(boost::urls::string_view(text))
+                               : boost::urls::parse_origin_form(boost::urls::string_view(text));
+  if (!parsed || parsed->has_fragment() || parsed->has_userinfo())
+    return fail(Errc::malformed, "the request's target is not a path with a query");
+  if (absolute) target.host = std::string(parsed->encoded_host_and_port());
   target.path = parsed->path();
+  if (target.path.empty()) target.path.push_back('/');
   if (target.path.find('\0') != std::string::npos)
     return fail(Errc::malformed, "the request's target holds a NUL");
+  if (target.path.starts_with("//"))
+    return fail(Errc::malformed, "the request's target begins with two slashes");
   const auto parameters = parsed->params();
   if (parameters.size() > kMaxParameters)
     return fail(Errc::too_large, "too many query parameters (", parameters.size(), ", ",
@@ -134,6 +143,21 @@ Result<Target> parse_target(std::string_view text) {
   for (const auto& parameter : parameters)
     target.query.emplace_back(parameter.key, parameter.value);
   return target;
+}
+
+std::string percent_encoded(std::string_view text, std::string_view kept) {
+  static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (plain || kept.find(c) != std::string_view::npos) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    ((out += '%') += kDigits[byte >> 4]) += kDigits[byte & 15U];
+  }
+  return out;
 }
 
 }  // namespace dermlens::server

@@ -70,6 +70,8 @@ struct HttpRequest {
   // Whether Accept puts `type` ("text/html", "application/json") before the other one.
   bool prefers_html() const;
   bool prefers_json() const;
+  // Whether Accept-Encoding takes gzip; where it says nothing of it, no.
+  bool accepts_gzip() const;
 };
 
 struct HttpResponse {
@@ -89,12 +91,17 @@ struct HttpResponse {
   std::string_view bytes() const { return view.data() != nullptr ? view : std::string_view(body); }
 };
 
-// A request's target, split and decoded. Fails with malformed where it is not an absolute path with
-// an optional query, holds a NUL, or breaks percent encoding; with too_large past 64 parameters.
+// A request's target, split and decoded. Fails with malformed where it is neither an absolute path
+// with an optional query nor an http(s) URL of one, begins with two slashes (browsers take that for
+// another host), holds a NUL, or breaks percent encoding; with too_large past 64 parameters.
 struct Target {
+  std::string host;  // of the absolute form; it counts in place of the field Host
   std::string path;
   std::vector<std::pair<std::string, std::string>> query;
 };
 Result<Target> parse_target(std::string_view text);
+
+// Percent-encodes whatever is neither a letter nor a digit nor in `kept`.
+std::string percent_encoded(std::string_view text, std::string_view kept);
 
 }  // namespace dermlens::server

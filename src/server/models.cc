@@ -2,48 +2,24 @@
 #include "server/models.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
 #include "memory/process.h"
+#include "server/model_entry.h"
 
 namespace dermlens::server {
-
-struct ModelEntry {
-  std::string name, version, path;
-  FileStamp stamp;                         // of what is loaded
-  std::shared_ptr<diagnose::Model> model;  // null while unloaded
-  ModelState state = ModelState::unloaded;
-  bool withdrawn = false;
-  std::uint64_t failures = 0;  // so that those who waited for a load share its failure
-  Error last_error;
-  bool failed = false;
-  std::size_t busy = 0;
-  Clock::time_point last_used;
-};
 
 namespace {
 
 constexpr std::size_t kMaxModels = 1024;
 
-bool short_of_memory(const Error& error) {
-  return error.code == Errc::no_memory || error.code == Errc::over_limit;
-}
-
 }  // namespace
 
 std::string_view to_string(ModelState state) {
-  switch (state) {
-    case ModelState::unloaded:
-      return "unloaded";
-    case ModelState::loading:
-      return "loading";
-    case ModelState::ready:
-      return "ready";
-    case ModelState::draining:
-      return "draining";
-  }
-  return "unloaded";
+  constexpr std::array<std::string_view, 4> kNames{"unloaded", "loading", "ready", "draining"};
+  return kNames[static_cast<std::size_t>(state)];
 }
 
 Lease::Lease(Models& owner, ModelEntry& entry)
@@ -66,7 +42,10 @@ Lease::~Lease() {
 }
 
 Models::Models(Options options, Ledger& ledger, OnLoad on_load)
-    : options_(std::move(options)), ledger_(ledger), on_load_(std::move(on_load)) {}
+    : options_(std::move(options)),
+      ledger_(ledger),
+      on_load_(std::move(on_load)),
+      how_(options_.how) {}
 
 Models::~Models() = default;
 
@@ -180,37 +159,6 @@ Result<Models::Used> Models::use(std::string_view name, std::string_view version
   return Used{entry->model, entry->name, entry->version};
 }
 
-Result<std::shared_ptr<diagnose::Model>> Models::load_file(const std::string& path,
-                                                           int sessions) const {
-  diagnose::LoadOptions load = options_.load;
-  load.sessions = sessions;
-  // Whatever is thrown past here would leave the model in the state `loading` for ever.
-  try {
-    return diagnose::Model::load(path, load, ledger_);
-  } catch (const std::bad_alloc&) {
-    return fail(Errc::no_memory, "out of memory while the model was loaded (", path, ")");
-  } catch (const std::exception& error) {
-    return fail(Errc::internal, "the model could not be loaded (", path, ", ", error.what(), ")");
-  }
-}
-
-Result<std::shared_ptr<diagnose::Model>> Models::load_roomily(std::unique_lock<std::mutex>& lock,
-                                                              const ModelEntry& entry) {
-  // As many sessions as asked for; where they do not fit, others give way first, then sessions go.
-  for (int sessions = std::max(1, options_.load.sessions);;) {
-    lock.unlock();
-    auto loaded = load_file(entry.path, sessions);
-    lock.lock();
-    if (loaded || !short_of_memory(loaded.error())) return loaded;
-    const Bytes missing =
-        loaded.error().needed - std::min(loaded.error().needed, loaded.error().available);
-    if (options_.make_room && options_.make_room(missing)) continue;
-    if (drop_least_recent_locked(lock, entry)) continue;
-    if (sessions == 1) return loaded;
-    sessions /= 2;
-  }
-}
-
 Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry) {
   entry.state = ModelState::loading;
   const auto start = Clock::now();
@@ -248,45 +196,6 @@ Result<void> Models::load(std::string_view name, std::string_view version,
   TRY(const FileStamp now, stamp_of(entry->path));
   if (now == entry->stamp) return {};
   return replace_locked(lock, *entry, deadline);
-}
-
-bool Models::could_fit(const Error& refusal) const {
-  if (refusal.code != Errc::no_memory) return false;
-  Bytes room = ledger_.available();
-  for (const Category held :
-       {Category::weights, Category::code, Category::arena, Category::scratch})
-    room += ledger_.reserved(held);
-  return refusal.needed <= room;
-}
-
-Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
-                                    Clock::time_point deadline) {
-  const auto start = Clock::now();
-  TRY(const FileStamp stamp, stamp_of(entry.path));
-  int sessions = std::max(1, entry.model->sessions());
-  lock.unlock();
-  auto loaded = load_file(entry.path, sessions);
-  while (!loaded && short_of_memory(loaded.error()) && !could_fit(loaded.error()) && sessions > 1)
-    loaded = load_file(entry.path, sessions /= 2);
-  lock.lock();
-  if (!loaded && could_fit(loaded.error())) {
-    // Not beside the old one: requests wait while it makes room.
-    TRY_VOID(drain_locked(lock, entry, deadline));
-    drop_locked(lock, entry);
-    return load_locked(lock, entry);
-  }
-  if (!loaded) return tl::make_unexpected(std::move(loaded).error());
-  if (entry.state != ModelState::ready) return {};  // unloaded meanwhile: the next load reads it
-  auto old = std::exchange(entry.model, std::move(*loaded));  // its requests finish on it
-  entry.stamp = stamp;
-  entry.last_used = Clock::now();
-  changed_.notify_all();
-  on_load_(*entry.model, std::chrono::duration<double>(Clock::now() - start).count());
-  lock.unlock();
-  old.reset();
-  trim_heap();
-  lock.lock();
-  return {};
 }
 
 Result<void> Models::unload(std::string_view name, std::string_view version,

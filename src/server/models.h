@@ -66,10 +66,18 @@ class [[nodiscard]] Lease {
 // called on the I/O thread.
 class Models {
  public:
+  // How the default model is run; the others run as fits.
+  struct How {
+    plan::Placement placement = plan::Placement::automatic;
+    int sessions = 1;        // 0: none fits; requests may still try
+    Bytes request_room = 0;  // what a request reserves beside its session
+  };
   struct Options {
     std::string default_path;
-    std::string directory;  // may be empty
-    diagnose::LoadOptions load;
+    std::string directory;       // may be empty
+    diagnose::LoadOptions load;  // placement and sessions come from `how`
+    How how;
+    plan::Placement wish = plan::Placement::automatic;  // what the operator asked for
     // Asked for room before other models are unloaded; false where it has none to give.
     std::function<bool(Bytes)> make_room;
   };
@@ -100,6 +108,10 @@ class Models {
   Result<void> load(std::string_view name, std::string_view version, Clock::time_point deadline);
   // Waits for running requests, then gives the memory back to the system.
   Result<void> unload(std::string_view name, std::string_view version, Clock::time_point deadline);
+  // From now on models are run like this. Those that are loaded are given back when their requests
+  // have ended, and the default one is loaded anew. Fails with busy where they do not end in time,
+  // and as loading does; what is loaded from then on is run like this all the same.
+  Result<void> reconfigure(const How& how, Clock::time_point deadline);
   // Unloads what nobody has used for so long.
   void unload_idle(std::chrono::milliseconds idle_for);
 
@@ -129,7 +141,9 @@ class Models {
                                    Enough enough);
   Result<void> scan_locked();
   void add_locked(ModelFile file);
-  Result<std::shared_ptr<diagnose::Model>> load_file(const std::string& path, int sessions) const;
+  How how_for(const ModelEntry& entry) const;
+  Result<std::shared_ptr<diagnose::Model>> load_file(const std::string& path, const How& how,
+                                                     int sessions) const;
   Result<std::shared_ptr<diagnose::Model>> load_roomily(std::unique_lock<std::mutex>& lock,
                                                         const ModelEntry& entry);
   Result<void> load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry);
@@ -148,6 +162,7 @@ class Models {
   Ledger& ledger_;
   const OnLoad on_load_;
   std::string default_name_;
+  How how_;  // under the mutex
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::map<Key, std::unique_ptr<ModelEntry>> entries_;  // never erased: leases point into it

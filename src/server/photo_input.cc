@@ -18,18 +18,19 @@ Result<Number> number(std::string_view name, std::string_view text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    return fail(Errc::usage, "parameter '", name, "' is not a number ('", text.substr(0, 40), "')");
+    return fail(Errc::usage, "parameter '", name.substr(0, 40), "' is not a number ('",
+                text.substr(0, 40), "')");
   return value;
 }
 
 Result<bool> truth(std::string_view name, std::string_view text) {
   if (text == "1" || text == "true" || text == "yes" || text.empty()) return true;
   if (text == "0" || text == "false" || text == "no") return false;
-  return fail(Errc::usage, "parameter '", name, "' is neither true nor false ('",
+  return fail(Errc::usage, "parameter '", name.substr(0, 40), "' is neither true nor false ('",
               text.substr(0, 40), "')");
 }
 
-// `output=overlay,map,photo`: what is not named is not made.
+// `output=overlay,overlay_url,map,photo`: what is not named is not made.
 Result<void> apply_output(PhotoInput& input, std::string_view list) {
   input.overlay_in_answer = input.map_in_answer = false;
   input.wish.overlay = input.wish.photo = false;
@@ -39,12 +40,14 @@ Result<void> apply_output(PhotoInput& input, std::string_view list) {
     list.remove_prefix(std::min(comma + 1, list.size()));
     if (item == "overlay")
       input.overlay_in_answer = input.wish.overlay = true;
+    else if (item == "overlay_url")
+      input.overlay_by_link = input.wish.overlay = true;
     else if (item == "map")
       input.map_in_answer = true;
     else if (item == "photo")
       input.wish.photo = true;
     else
-      return fail(Errc::usage, "parameter 'output' knows overlay, map and photo ('",
+      return fail(Errc::usage, "parameter 'output' knows overlay, overlay_url, map and photo ('",
                   item.substr(0, 40), "')");
   }
   return {};
@@ -63,8 +66,8 @@ bool take_note(history::PatientNote& note, std::string_view name, std::string_vi
 
 Result<void> apply_field(PhotoInput& input, std::string_view name, std::string_view value) {
   if (value.size() > history::kMaxNote)
-    return fail(Errc::too_large, "field '", name, "' is too long (", value.size(), " bytes, ",
-                history::kMaxNote, ")");
+    return fail(Errc::too_large, "field '", name.substr(0, 40), "' is too long (", value.size(),
+                " bytes, ", history::kMaxNote, ")");
   if (take_note(input.note, name, value)) return {};
   return apply_parameter(input, name, value);
 }
@@ -78,7 +81,8 @@ Result<void> read_form_data(HttpRequest& request, PhotoInput& input, Bytes max_u
       if (photo != nullptr) return fail(Errc::malformed, "more than one field 'image'");
       photo = &part;
     } else if (part.is_file) {
-      return fail(Errc::malformed, "a file in the field '", part.name, "'; only 'image' takes one");
+      return fail(Errc::malformed, "a file in the field '",
+                  std::string_view(part.name).substr(0, 40), "'; only 'image' takes one");
     } else {
       TRY_VOID(apply_field(input, part.name, part.content));
     }
@@ -102,13 +106,13 @@ Result<std::string> parameter_text(std::string_view name, const boost::json::val
     for (const auto& item : *list) {
       const auto* text = item.if_string();
       if (text == nullptr || text->size() > history::kMaxNote)
-        return fail(Errc::usage, "parameter '", name, "' is not a list of words");
+        return fail(Errc::usage, "parameter '", name.substr(0, 40), "' is not a list of words");
       if (!joined.empty()) joined += ',';
       joined += std::string_view(*text);
     }
     return joined;
   }
-  return fail(Errc::usage, "parameter '", name, "' is of a wrong type");
+  return fail(Errc::usage, "parameter '", name.substr(0, 40), "' is of a wrong type");
 }
 
 Result<void> read_json(App& app, HttpRequest& request, PhotoInput& input) {
@@ -164,7 +168,7 @@ Result<void> read_urlencoded(HttpRequest& request, PhotoInput& input, Bytes max_
     const std::string_view rest = request.body.text().substr(at);
     const std::size_t end = std::min(rest.find('&'), rest.size());
     const std::size_t equals = std::min(rest.find('='), end);
-    const std::string name(rest.substr(0, equals));
+    const std::string_view name = rest.substr(0, equals);
     const std::size_t from = std::min(equals + 1, end);
     TRY(const std::string_view value, unescape({begin + at + from, end - from}));
     if (name == "image") {

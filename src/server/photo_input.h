@@ -15,6 +15,7 @@ struct PhotoInput {
   diagnose::Request wish;
   bool keep = true;  // under its id, for a while
   bool overlay_in_answer = true;
+  bool overlay_by_link = false;  // made and kept; the answer carries its address only
   bool map_in_answer = true;
   std::optional<double> deadline_ms;  // for the queue, where the body says so
   history::PatientNote note;

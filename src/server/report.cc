@@ -4,10 +4,10 @@
 
 #include <dirent.h>
 
-#include <boost/json/serialize.hpp>
 #include <cmath>
 #include <ctime>
 
+#include "diagnose/json_text.h"
 #include "memory/process.h"
 #include "server/metrics.h"
 
@@ -72,12 +72,18 @@ json::object memory_report(const App& app) {
     const auto category = static_cast<Category>(i);
     ledger[to_string(category)] = app.ledger.reserved(category);
   }
-  json::object weights{{"placement", nullptr}, {"bytes", 0}};
+  const Pressure::State pressure = app.pressure.state();
+  json::object weights{{"placement", nullptr}, {"bytes", 0}, {"fell_from", nullptr}};
+  if (!pressure.fell_from.empty()) {
+    weights["fell_from"] = pressure.fell_from;
+    weights["because"] = pressure.because;
+  }
   json::value plan = nullptr;
   if (model != nullptr) {
-    weights = {{"placement", to_string(model->plan().placement)}, {"bytes", model->plan().weights}};
+    weights["placement"] = to_string(model->plan().placement);
+    weights["bytes"] = model->plan().weights;
     plan = plan_report(model->plan(), sessions);
-    plan.as_object()["predicted_peak_bytes"] = app.configuration.peak;
+    plan.as_object()["predicted_peak_bytes"] = pressure.configuration.peak;
   }
   const double percent =
       100.0 * static_cast<double>(process.rss) / static_cast<double>(app.ledger.limit());
@@ -92,7 +98,8 @@ json::object memory_report(const App& app) {
           {"model_loaded", app.models->loaded() != 0},
           {"gradcam_enabled", app.options.explain},
           {"limit_mb", megabytes(app.ledger.limit())},
-          {"limit_source", to_string(app.limit.source)},
+          {"limit_source", to_string(pressure.room.limit.source)},
+          {"others_mb", megabytes(pressure.room.others)},
           {"state", state_of(app)},
           {"weights", std::move(weights)},
           {"ledger", std::move(ledger)},
@@ -110,7 +117,7 @@ std::string live_report(const App& app, double requests_per_second) {
   json::object report = memory_report(app);
   report["requests_total"] = app.metrics.requests();
   report["requests_per_second"] = std::round(requests_per_second * 10) / 10;
-  return json::serialize(report);
+  return to_text(report);
 }
 
 void write_gauges(const App& app, std::string& out) {
@@ -119,12 +126,12 @@ void write_gauges(const App& app, std::string& out) {
     write_metric_head(out, name, "gauge", help);
     write_sample(out, name, {}, value);
   };
-  const double started = static_cast<double>(std::time(nullptr)) - seconds_since(app.started);
   gauge("process_resident_memory_bytes", "Resident memory.", static_cast<double>(process.rss));
   gauge("process_virtual_memory_bytes", "Virtual memory.",
         static_cast<double>(process.virtual_size));
   gauge("process_open_fds", "Open file descriptors.", static_cast<double>(open_descriptors()));
-  gauge("process_start_time_seconds", "Start of the process since 1970.", std::floor(started));
+  gauge("process_start_time_seconds", "Start of the process since 1970.",
+        static_cast<double>(app.started_at));
   gauge("dermlens_memory_limit_bytes", "The limit in force.",
         static_cast<double>(app.ledger.limit()));
   gauge("dermlens_memory_peak_bytes", "The process's high-water mark.",

@@ -118,6 +118,17 @@ asio::awaitable<void> keep_house(std::shared_ptr<Listener> listener) {
   }
 }
 
+asio::awaitable<void> watch_memory(std::shared_ptr<Listener> listener) {
+  const std::shared_ptr<App> app = listener->app;
+  asio::steady_timer timer(listener->acceptor.get_executor());
+  while (!app->draining) {
+    timer.expires_after(kLookPeriod);
+    co_await timer.async_wait(kTuple);
+    if (app->watch.busy() + app->watch.depth() == 0)
+      push(app->watch, app, [](App& a) { a.pressure.look(a); });
+  }
+}
+
 // After the signal: no new clients, idle ones are sent away, the others get their answers.
 asio::awaitable<void> end_on_signal(std::shared_ptr<Listener> listener, asio::io_context* io) {
   co_await listener->signals.async_wait(kTuple);
@@ -146,10 +157,10 @@ void announce(const Listener& listener) {
   log(LogLevel::info,
       "listening on http://" + options.host + ":" + std::to_string(endpoint.port()) + "/, model " +
           app.models->default_name() + ", memory limit " + format_size(app.ledger.limit()) + " (" +
-          std::string(to_string(app.limit.source)) + "), " + std::to_string(app.workers.threads()) +
-          " sessions, queue " + std::to_string(options.queue) + ", heatmaps " +
-          (options.explain ? "on" : "off"));
-  log(LogLevel::info, "the plan: " + app.configuration.sentence);
+          std::string(to_string(app.pressure.state().room.limit.source)) + "), " +
+          std::to_string(app.workers.threads()) + " sessions, queue " +
+          std::to_string(options.queue) + ", heatmaps " + (options.explain ? "on" : "off"));
+  log(LogLevel::info, "the plan: " + app.pressure.state().configuration.sentence);
   if (app.access->required()) {
     log(LogLevel::info, "a token is needed for everything but the health checks");
   } else if (endpoint.address().is_loopback()) {
@@ -171,6 +182,7 @@ Result<void> serve(const Options& options) {
   announce(*listener);
   asio::co_spawn(io, accept_clients(listener), asio::detached);
   asio::co_spawn(io, keep_house(listener), asio::detached);
+  asio::co_spawn(io, watch_memory(listener), asio::detached);
   asio::co_spawn(io, end_on_signal(listener, &io), asio::detached);
   if (options.preload) {
     push(app->controls, app, [](App& a) {
@@ -180,6 +192,7 @@ Result<void> serve(const Options& options) {
   }
   io.run();
   app->workers.stop();
+  app->watch.stop();
   app->controls.stop();
   app->chores.stop();
   log(LogLevel::info, "ended");

@@ -17,7 +17,6 @@
 //   lang                  "vi" or "en": ?lang=, else the cookie `lang`, else Accept-Language,
 //                         else vi
 //   vi, en                sections: exactly one of them is true
-//   path                  the page's path, for language links ("{{path}}?lang=en")
 //   version               of dermlens
 //   model_name            of the default model ("skin7-b0")
 //   gradcam_enabled       section: heatmaps are on

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cstring>
 
 #include "diagnose/base64.h"
+#include "diagnose/json_text.h"
 #include "server/base64.h"
 #include "server/photo_input.h"
 
@@ -177,7 +177,7 @@ void read_parameters(const json::value& document, V2Request& out) {
     if (const json::string* text = member.value().if_string())
       out.parameters.emplace_back(member.key(), *text);
     else if (member.value().is_number() || member.value().is_bool())
-      out.parameters.emplace_back(member.key(), json::serialize(member.value()));
+      out.parameters.emplace_back(member.key(), to_text(member.value()));
   }
 }
 
@@ -185,6 +185,13 @@ void read_parameters(const json::value& document, V2Request& out) {
 
 bool V2Request::wants(std::string_view output) const {
   return outputs.empty() || std::find(outputs.begin(), outputs.end(), output) != outputs.end();
+}
+
+Result<void> V2Request::check_outputs(std::span<const std::string_view> known) const {
+  for (const std::string& output : outputs)
+    if (std::find(known.begin(), known.end(), output) == known.end())
+      return fail(Errc::malformed, "there is no output '", output, "' here");
+  return {};
 }
 
 bool V2Request::as_bytes(std::string_view output) const {
@@ -274,7 +281,7 @@ Result<HttpResponse> write_v2_response(json::object head, const V2Request& reque
     list.push_back(std::move(entry));
   }
   head["outputs"] = std::move(list);
-  response.body = json::serialize(head);
+  response.body = to_text(head);
   if (!any_raw) return response;
   response.headers.emplace_back("Inference-Header-Content-Length",
                                 std::to_string(response.body.size()));

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,8 @@ struct V2Request {
   Reservation hold;  // of the values
 
   bool wants(std::string_view output) const;
+  // Fails with malformed where an output is asked for that is none of `known`.
+  Result<void> check_outputs(std::span<const std::string_view> known) const;
   bool as_bytes(std::string_view output) const;
 };
 

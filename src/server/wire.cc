@@ -115,6 +115,9 @@ Header read_header(const HeaderParser& parser) {
     return refuse(std::move(header), 417, "only 100-continue can be expected");
   auto target = parse_target(view(message.target()));
   if (!target) return refuse(std::move(header), 400, target.error().message);
+  if (!target->host.empty())
+    for (auto& [name, value] : request.headers)
+      if (name == "host") value = target->host;
   request.path = std::move(target->path);
   request.query = std::move(target->query);
   return header;
@@ -141,7 +144,10 @@ std::string write_header(const HttpResponse& response, std::optional<std::size_t
   }
   if (!cached) out += "Cache-Control: no-store\r\n";
   if (!cors_origin.empty())
-    (out += "Access-Control-Allow-Origin: ") += std::string(cors_origin) + "\r\nVary: Origin\r\n";
+    (out += "Access-Control-Allow-Origin: ") +=
+        std::string(cors_origin) +
+        "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: "
+        "Inference-Header-Content-Length, Retry-After\r\n";
   else
     out += "Cross-Origin-Resource-Policy: same-origin\r\n";
   out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";

@@ -69,10 +69,22 @@ class Access(unittest.TestCase):
         self.assertEqual(self.server.get("/", session).status, 401)
 
     def test_next_stays_here(self):
-        for target in ("//evil.example", "https://evil.example", "/%5Cevil.example", "evil"):
+        for target in ("//evil.example", "https://evil.example", "/%5Cevil.example", "evil",
+                       "/%01/evil.example/", "/%7f/evil.example", "/%09/evil.example"):
             answer = self.server.post("/login", f"token={TOKEN}&next={target}".encode(),
                                       "application/x-www-form-urlencoded")
             self.assertEqual(answer.headers["Location"], "/", target)
+
+    def test_no_page_links_to_another_host(self):
+        for path in ("//evil.example/", "/%2Fevil.example/", "/\\evil.example/"):
+            page = self.server.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n"
+                                   "Connection: close\r\n\r\n".encode()).decode()
+            self.assertIn(page[9:12], ("400", "401", "404"))
+            self.assertNotIn('"//', page)
+            self.assertNotIn("Location: //", page)
+        answer = self.server.get("/result/a%01%26b/", {"Accept": "text/html"})
+        self.assertEqual((answer.status, answer.headers["Location"]),
+                         (303, "/login?next=/result/a%01%26b/"))
 
     def test_wrong_tokens_are_told_so(self):
         answer = self.login("wrong-token-wrong-token")
@@ -98,6 +110,30 @@ class Guessing(unittest.TestCase):
                 self.assertEqual(statuses, [401] * 10 + [429] * 2)
 
 
+class Rebinding(unittest.TestCase):
+    """A foreign page whose name suddenly leads to 127.0.0.1 sends its own name as Host."""
+
+    def test_foreign_names_are_not_ours(self):
+        with harness.tempfile.TemporaryDirectory() as folder:
+            with harness.Server("--history", os.path.join(folder, "h.db")) as server:
+                body, kind = harness.multipart({"symptom": "private"})
+                server.post("/upload/", body, kind)
+                evil = {"Host": f"evil.example:{server.port}",
+                        "Origin": f"http://evil.example:{server.port}"}
+                for path in ("/", "/api/v1/history.csv", "/memory/", "/nowhere"):
+                    answer = server.get(path, evil)
+                    self.assertEqual(answer.status, 421, path)
+                    self.assertNotIn(b"private", answer.body)
+                answer = server.request("DELETE", "/api/v1/history?older_than_days=0", headers=evil)
+                self.assertEqual(answer.status, 421)
+                self.assertEqual(server.get("/api/v1/history").json()["total"], 1)
+                for host in ("localhost", f"localhost:{server.port}", "[::1]:80", "127.0.0.1"):
+                    self.assertEqual(server.get("/memory/", {"Host": host}).status, 200, host)
+                absolute = server.raw(b"GET http://evil.example/memory/ HTTP/1.1\r\n"
+                                      b"Host: localhost\r\nConnection: close\r\n\r\n")
+                self.assertTrue(absolute.startswith(b"HTTP/1.1 421"), absolute[:50])
+
+
 class Origins(unittest.TestCase):
     def test_cors_is_for_the_named_origin_only(self):
         with harness.Server("--cors-origin", "https://friend.example") as server:
@@ -110,6 +146,10 @@ class Origins(unittest.TestCase):
                 "Origin": "https://friend.example", "Access-Control-Request-Method": "POST"})
             self.assertEqual(preflight.status, 204)
             self.assertIn("POST", preflight.headers["Access-Control-Allow-Methods"])
+            self.assertIn("Inference-Header-Content-Length",
+                          preflight.headers["Access-Control-Allow-Headers"])
+            self.assertIn("Inference-Header-Content-Length",
+                          friendly.headers["Access-Control-Expose-Headers"])
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO, headers={
                 "Origin": "https://evil.example"}).status, 403)
 

@@ -55,7 +55,7 @@ class Queue(unittest.TestCase):
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             before = computed(server)
             photo = harness.png(1500, 1200)
-            head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
                     b"Content-Length: " + str(len(photo)).encode() + b"\r\n\r\n")
             clients = [server.connect() for _ in range(10)]
             for client in clients:

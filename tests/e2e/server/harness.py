@@ -57,9 +57,10 @@ class Answer:
 
 
 class Server:
-    """`dermlens serve` with the options given; a context manager."""
+    """`dermlens serve` with the options given, in a control group where one is given; a context
+    manager."""
 
-    def __init__(self, *options, env=None, model=MODEL, cache=None):
+    def __init__(self, *options, env=None, model=MODEL, cache=None, group=None):
         self.folder = tempfile.TemporaryDirectory()
         self.log_path = os.path.join(self.folder.name, "log")
         arguments = [BINARY, "serve", "--port", "0", "--cache-dir",
@@ -71,7 +72,8 @@ class Server:
         environment.update(env or {})
         self.log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(arguments + list(options), env=environment,
-                                        stdout=subprocess.DEVNULL, stderr=self.log_file)
+                                        stdout=subprocess.DEVNULL, stderr=self.log_file,
+                                        preexec_fn=group.join if group else None)
         try:
             self.port = self._wait_for_port()
         except RuntimeError:
@@ -195,6 +197,15 @@ def read_all(connection):
         if not part:
             return data
         data += part
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def multipart(fields, photo=PHOTO, name="image", filename="photo.png"):

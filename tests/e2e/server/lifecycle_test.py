@@ -10,17 +10,9 @@ import time
 import unittest
 
 import harness
+from harness import wait_for
 
 IDLE_KB = 12 * 1024
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 class Idle(unittest.TestCase):
@@ -55,16 +47,30 @@ class Cycles(unittest.TestCase):
                 for what in ("load", "unload"):
                     answer = server.post_json(f"/v2/repository/models/skin7-b0/{what}", {})
                     self.assertEqual(answer.status, 200, answer.body)
+            idle = server.status("VmRSS")
             for _ in range(10):
                 cycle()
             before = server.status("RssAnon")
             threads = server.status("Threads")
             for _ in range(90):
                 cycle()
-            self.assertLess(server.status("RssAnon") - before, 4096)
+            self.assertLess(server.status("RssAnon") - before, 1024)
+            self.assertLess(server.status("VmRSS") - idle, 4096)
             self.assertEqual(server.status("Threads"), threads)
             reserved = server.memory()["ledger"]
             self.assertEqual((reserved["weights"], reserved["arena"], reserved["code"]), (0, 0, 0))
+
+
+class Unloaded(unittest.TestCase):
+    def test_a_request_after_an_unload_loads_again(self):
+        with harness.Server() as server:
+            self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
+            answer = server.post_json("/v2/repository/models/skin7-b0/unload", {})
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertFalse(server.memory()["model_loaded"])
+            self.assertEqual(server.get("/v2/health/ready").status, 200)
+            self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
+            self.assertTrue(server.memory()["model_loaded"])
 
 
 class Directory(unittest.TestCase):
@@ -191,9 +197,15 @@ class Logs(unittest.TestCase):
             log = server.log()
             self.assertNotIn(body["id"], log)
             lines = [harness.json.loads(line) for line in log.splitlines()]
-            requests = [line["message"] for line in lines if line["message"].startswith("request ")]
-            self.assertTrue(any("POST /api/v1/explain 200" in line for line in requests), requests)
-            self.assertTrue(all("peak=" in line and "ms" in line for line in requests))
+            requests = [line for line in lines if line["message"] == "request"]
+            explained = [line for line in requests if line["route"] == "/api/v1/explain"]
+            self.assertEqual(len(explained), 1, requests)
+            self.assertEqual((explained[0]["method"], explained[0]["status"]), ("POST", 200))
+            self.assertGreater(explained[0]["bytes"], 1000)
+            for line in requests:
+                self.assertGreaterEqual(line["ms"], 0)
+                self.assertGreater(line["peak_mb"], 1)
+                self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT")
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ class Native(unittest.TestCase):
 
     def test_events_tell_of_memory(self):
         with self.server.connect() as connection:
-            connection.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             text = b""
             while text.count(b"event: memory") < 2:
                 part = connection.recv(65536)

@@ -105,7 +105,7 @@ class OpenApi(unittest.TestCase):
         body, kind = self.body_of(path, operation) if method == "post" else (None, None)
         if path == "/api/v1/events":
             with self.server.connect() as connection:
-                connection.sendall(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                connection.sendall(f"GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 return harness.Answer(int(connection.recv(4096).split()[1]),
                                       {"Content-Type": "text/event-stream"}, b"")
         return self.server.request(method.upper(), url, body,

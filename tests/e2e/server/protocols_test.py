@@ -98,6 +98,34 @@ class Protocols(unittest.TestCase):
         self.assertEqual(self.server.post_json("/v2/models/none/infer",
                                                {"inputs": [self.tensor(data=self.values)]}).status, 404)
 
+    def test_outputs_that_are_not_there_are_400(self):
+        photo = {"name": "image", "datatype": "BYTES", "shape": [1],
+                 "data": [base64.b64encode(harness.PHOTO).decode()]}
+        for inputs, outputs in (([self.tensor(data=self.values)], ["nothing"]), ([photo], ["nothing"]),
+                                ([photo], ["probabilities", "heatmap"])):
+            answer = self.server.post_json(f"/v2/models/{NAME}/infer", {
+                "inputs": inputs, "outputs": [{"name": name} for name in outputs]})
+            self.assertEqual(answer.status, 400, answer.body[:300])
+            self.assertIn("output", answer.json()["error"])
+
+    def test_a_photo_is_answered_by_the_version_that_is_listed(self):
+        versions = self.server.get(f"/v2/models/{NAME}").json()["versions"]
+        for what in ("infer", "explain"):
+            answer = self.server.post_json(f"/v2/models/{NAME}/{what}", {
+                "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1],
+                            "data": [base64.b64encode(harness.PHOTO).decode()]}]}).json()
+            self.assertEqual((answer["model_name"], answer["model_version"]), (NAME, versions[0]))
+
+    def test_the_index_lists_those_that_are_ready_when_asked_to(self):
+        post = self.server.post_json
+        post(f"/v2/repository/models/{NAME}/unload", {})
+        self.assertEqual(post("/v2/repository/index", {"ready": True}).json(), [])
+        self.assertEqual(len(post("/v2/repository/index", {"ready": False}).json()), 1)
+        self.assertEqual(post("/v2/repository/index", {"ready": 1}).status, 400)
+        self.assertEqual(len(self.server.post("/v2/repository/index").json()), 1)
+        post(f"/v2/repository/models/{NAME}/load", {})
+        self.assertEqual(len(post("/v2/repository/index", {"ready": True}).json()), 1)
+
     def test_the_repository_loads_and_unloads(self):
         post = self.server.post_json
         self.assertEqual(post(f"/v2/repository/models/{NAME}/load", {}).status, 200)
@@ -122,6 +150,7 @@ class Protocols(unittest.TestCase):
         self.assertEqual(first["predictions"], second["predictions"])
         answer = self.server.post_json(f"/v1/models/{NAME}:explain", {"instances": [{"b64": text}]})
         self.assertTrue(answer.json()["explanations"][0]["explanations"][0]["map"])
+        self.assertEqual(answer.json()["predictions"][0]["predictions"], first["predictions"])
         for body in ({}, {"instances": []}, {"instances": [1]}, {"instances": [{"b64": 1}]},
                      {"instances": [[1, 2, 3]]}, {"instances": [[1, "x"]]},
                      {"instances": [{"b64": text}] * 17}):
@@ -160,6 +189,14 @@ class Protocols(unittest.TestCase):
         client.load_model(NAME)
         self.assertTrue(client.get_model_repository_index())
         client.close()
+
+    def test_the_process_started_once(self):
+        starts = set()
+        for _ in range(60):
+            text = self.server.get("/metrics").body.decode()
+            starts.add(re.search(r"^process_start_time_seconds (\S+)$", text, re.M).group(1))
+            harness.time.sleep(0.02)
+        self.assertEqual(len(starts), 1, starts)
 
     def test_metrics_are_prometheus(self):
         self.server.post("/api/v1/explain", harness.PHOTO)

@@ -82,6 +82,17 @@ class Routes(unittest.TestCase):
         again = self.server.get("/assets/" + styles, {"If-None-Match": plain.headers["ETag"]})
         self.assertEqual((again.status, again.body), (304, b""))
 
+    def test_who_refuses_gzip_gets_none(self):
+        answer = self.server.get("/assets/js/main.js", {"Accept-Encoding": "gzip;q=0, identity"})
+        self.assertIsNone(answer.headers["Content-Encoding"])
+
+    def test_a_target_may_be_a_whole_url(self):
+        for target, status in (("http://localhost/health/", b"200"), ("http://localhost", b"200"),
+                               ("http://localhost/nowhere", b"404"), ("ftp://localhost/", b"400")):
+            answer = self.server.raw(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
+                                     "Connection: close\r\n\r\n".encode())
+            self.assertEqual(answer[9:12], status, target)
+
     def test_templates_and_other_files_are_not_handed_out(self):
         for path in ("/assets/templates/page.html", "/assets/../src/server/app.cc",
                      "/assets/%2e%2e/CMakeLists.txt", "/assets//etc/passwd"):

@@ -36,11 +36,9 @@ class StoreTest : public testing::Test {
     record.top_class = std::move(top_class);
     record.top_probability = 0.5;
     record.note.symptom = "ngứa";
-    record.json = "{}";
-    record.overlay_png = std::string("\x89PNG\0x", 6);
-    record.photo_jpeg = std::string("\xff\xd8\0", 3);
     return record;
   }
+  static Parts parts() { return {"{}", {"\x89PNG\0x", 6}, {"\xff\xd8\0", 3}}; }
   void run_sql(const char* sql) const {
     sqlite3* database = nullptr;
     ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
@@ -52,19 +50,26 @@ class StoreTest : public testing::Test {
 };
 
 TEST_F(StoreTest, WhatWasAddedIsFoundAgainAfterReopening) {
-  ASSERT_TRUE(open()->add(record('a', 100, "x")));
+  ASSERT_TRUE(open()->add(record('a', 100, "x"), parts()));
   const auto found = open()->find(std::string(32, 'a'));
   ASSERT_TRUE(found && found->has_value());
-  EXPECT_EQ((*found)->note.symptom, "ngứa");
-  EXPECT_EQ((*found)->overlay_png.size(), 6U);
-  EXPECT_EQ((*found)->photo_jpeg, std::string("\xff\xd8\0", 3));
+  EXPECT_EQ((*found)->created, 100);
+  EXPECT_EQ((*found)->json, 2U);
+  EXPECT_EQ((*found)->overlay_png, 6U);
+  EXPECT_EQ((*found)->photo_jpeg, 3U);
+  EXPECT_EQ(**open()->read(std::string(32, 'a'), Part::json), "{}");
+  EXPECT_EQ((*open()->read(std::string(32, 'a'), Part::overlay_png))->size(), 6U);
+  EXPECT_EQ(**open()->read(std::string(32, 'a'), Part::photo_jpeg), std::string("\xff\xd8\0", 3));
+  EXPECT_EQ(open()->list({})->front().note.symptom, "ngứa");
+  EXPECT_FALSE(open()->find(std::string(32, 'b'))->has_value());
+  EXPECT_FALSE(open()->read(std::string(32, 'b'), Part::json)->has_value());
 }
 
 TEST_F(StoreTest, ListsAreNewestFirstAndFiltered) {
   const auto store = open();
-  ASSERT_TRUE(store->add(record('a', 100, "x")));
-  ASSERT_TRUE(store->add(record('b', 200, "y")));
-  ASSERT_TRUE(store->add(record('c', 300, "x")));
+  ASSERT_TRUE(store->add(record('a', 100, "x"), parts()));
+  ASSERT_TRUE(store->add(record('b', 200, "y"), parts()));
+  ASSERT_TRUE(store->add(record('c', 300, "x"), parts()));
   const auto all = store->list({});
   ASSERT_TRUE(all);
   ASSERT_EQ(all->size(), 3U);
@@ -82,12 +87,60 @@ TEST_F(StoreTest, ListsAreNewestFirstAndFiltered) {
 
 TEST_F(StoreTest, ErasingRemovesOneOrTheOld) {
   const auto store = open();
-  ASSERT_TRUE(store->add(record('a', 100, "x")));
-  ASSERT_TRUE(store->add(record('b', 200, "y")));
+  ASSERT_TRUE(store->add(record('a', 100, "x"), parts()));
+  ASSERT_TRUE(store->add(record('b', 200, "y"), parts()));
   EXPECT_TRUE(*store->erase(std::string(32, 'a')));
   EXPECT_FALSE(*store->erase(std::string(32, 'a')));
   EXPECT_EQ(*store->erase_before(1000), 1);
   EXPECT_EQ(*store->count({}), 0);
+}
+
+TEST_F(StoreTest, WhatWasErasedIsInNoFileAnyMore) {
+  const auto store = open();
+  const auto held_somewhere = [this](const std::string& text) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+      if (bytes.find(text) != std::string::npos) return true;
+    }
+    return false;
+  };
+  for (const char digit : {'a', 'b', 'c'}) {
+    Record record_of_patient = record(digit, 100, "x");
+    record_of_patient.note.symptom = std::string("patient-") + digit;
+    std::string photo;
+    for (int i = 0; i < 4000; ++i) photo += std::string("photo-") + digit;
+    ASSERT_TRUE(store->add(record_of_patient, {"{}", "", photo}));
+  }
+  ASSERT_TRUE(held_somewhere("photo-a"));
+  ASSERT_TRUE(*store->erase(std::string(32, 'a')));
+  EXPECT_FALSE(held_somewhere("patient-a"));
+  EXPECT_FALSE(held_somewhere("photo-a"));
+  EXPECT_TRUE(held_somewhere("photo-b"));
+  EXPECT_EQ(*store->erase_before(1000), 2);
+  for (const char* text : {"patient-b", "photo-b", "patient-c", "photo-c"})
+    EXPECT_FALSE(held_somewhere(text)) << text;
+}
+
+TEST_F(StoreTest, AListIsNeverHeavierThanItWasWeighed) {
+  const auto store = open();
+  for (char digit = 'a'; digit <= 'f'; ++digit) {
+    Record full = record(digit, digit, "x");
+    full.note = {"4", "f", std::string(kMaxNote, digit), std::string(kMaxNote, 'z'), "ngứa"};
+    ASSERT_TRUE(store->add(full, {"{}", "", std::string(1 << 20, 'x')}));
+  }
+  for (const std::size_t limit : {0U, 1U, 4U, 50U}) {
+    Filter filter;
+    filter.limit = limit;
+    filter.offset = 1;
+    Bytes bytes = 0;
+    const auto listed = store->list(filter);
+    ASSERT_TRUE(listed);
+    for (const Record& one : *listed)
+      bytes += sizeof one + one.note.symptom.size() + one.note.illness_history.size();
+    EXPECT_GE(*store->weigh(filter), bytes);
+    EXPECT_LE(*store->weigh(filter), bytes + 6 * 512);
+  }
 }
 
 TEST_F(StoreTest, TheFileIsItsOwnersOnly) {
@@ -100,7 +153,7 @@ TEST_F(StoreTest, TheFileIsItsOwnersOnly) {
 TEST_F(StoreTest, TooLongNotesAreRefused) {
   Record long_note = record('a', 1, "x");
   long_note.note.symptom.assign(kMaxNote + 1, 'x');
-  const auto added = open()->add(long_note);
+  const auto added = open()->add(long_note, parts());
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().code, Errc::too_large);
 }
@@ -124,7 +177,7 @@ TEST_F(StoreTest, DamageIsFoundAtOpening) {
   {
     const auto store = open();
     for (char digit = 'a'; digit <= 'f'; ++digit)
-      ASSERT_TRUE(store->add(record(digit, digit, std::string(3000, digit))));
+      ASSERT_TRUE(store->add(record(digit, digit, std::string(3000, digit)), parts()));
   }
   std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(4096 * 2 + 8);
@@ -150,7 +203,7 @@ TEST_F(StoreTest, ThreadsDoNotLoseRecords) {
       for (char i = '0'; i <= '9'; ++i) {
         Record one = record(t, 1, "x");
         one.id[31] = i;
-        EXPECT_TRUE(store->add(one));
+        EXPECT_TRUE(store->add(one, parts()));
       }
     });
   for (auto& thread : threads) thread.join();

@@ -58,5 +58,44 @@ TEST(Limit, ReadsCgroupV2AndItsMax) {
   EXPECT_EQ(find_memory_limit(std::nullopt, root.path()).bytes, Bytes{512} << 20);
 }
 
+TEST(Headroom, IsTheLimitLessWhatOthersHoldForGood) {
+  const FakeRoot root;
+  root.write("/proc/self/cgroup", "4:memory:/a/b\n");
+  const std::string group = "/sys/fs/cgroup/memory/a/b/";
+  root.write(group + "memory.limit_in_bytes", "100000000\n");
+  root.write(group + "memory.usage_in_bytes", "90000000\n");
+  root.write(group + "memory.stat",
+             "active_file 1\ntotal_inactive_file 20000000\ntotal_active_file 10000000\n");
+  const Headroom room = find_headroom(std::nullopt, 25'000'000, root.path());
+  EXPECT_EQ(room.others, 35'000'000U);
+  EXPECT_EQ(room.bytes(), 65'000'000U);
+  EXPECT_EQ(room.limit.source, LimitSource::cgroup);
+  // What is ours alone is no reason for less.
+  EXPECT_EQ(find_headroom(std::nullopt, 60'000'000, root.path()).bytes(), 100'000'000U);
+  EXPECT_EQ(find_headroom(Bytes{50'000'000}, 25'000'000, root.path()).limit.source,
+            LimitSource::flag);
+}
+
+TEST(Headroom, TheFullestAncestorBinds) {
+  const FakeRoot root;
+  root.write("/proc/self/cgroup", "0::/app/server\n");
+  root.write("/sys/fs/cgroup/app/server/memory.max", "100000000\n");
+  root.write("/sys/fs/cgroup/app/server/memory.current", "10000000\n");
+  root.write("/sys/fs/cgroup/app/memory.max", "200000000\n");
+  root.write("/sys/fs/cgroup/app/memory.current", "180000000\n");
+  root.write("/sys/fs/cgroup/app/memory.stat", "anon 150000000\nactive_file 10000000\n");
+  const Headroom room = find_headroom(std::nullopt, 10'000'000, root.path());
+  EXPECT_EQ(room.limit.bytes, 200'000'000U);
+  EXPECT_EQ(room.bytes(), 40'000'000U);
+}
+
+TEST(Headroom, IsNeverNegative) {
+  const FakeRoot root;
+  root.write("/proc/self/cgroup", "0::/app\n");
+  root.write("/sys/fs/cgroup/app/memory.max", "1000\n");
+  root.write("/sys/fs/cgroup/app/memory.current", "5000\n");
+  EXPECT_EQ(find_headroom(std::nullopt, 0, root.path()).bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace dermlens

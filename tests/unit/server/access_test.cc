@@ -22,7 +22,7 @@ class AccessTest : public testing::Test {
 
   void write(const std::string& text) const { std::ofstream(path_) << text; }
   std::unique_ptr<Access> open(std::string origin = {}) const {
-    auto access = Access::open(path_.string(), std::move(origin));
+    auto access = Access::open(path_.string(), std::move(origin), "127.0.0.1");
     EXPECT_TRUE(access) << (access ? "" : access.error().message);
     return access ? std::move(*access) : nullptr;
   }
@@ -83,7 +83,7 @@ TEST_F(AccessTest, CookiesChangeThingsFromOurOwnPagesOnly) {
 }
 
 TEST_F(AccessTest, ForeignPagesAreRefusedEvenWithoutTokens) {
-  const auto access = Access::open({}, "https://friend.example");
+  const auto access = Access::open({}, "https://friend.example", "0.0.0.0");
   ASSERT_TRUE(access);
   EXPECT_FALSE((*access)->required());
   HttpRequest foreign = request(Method::post, {{"origin", "https://evil.example"}});
@@ -94,19 +94,40 @@ TEST_F(AccessTest, ForeignPagesAreRefusedEvenWithoutTokens) {
   EXPECT_TRUE((*access)->admit(curl, true));
 }
 
+TEST_F(AccessTest, ABareLoopbackServerKnowsItsOwnNamesOnly) {
+  const auto known = [](const std::string& listening, const std::string& origin, const char* host) {
+    return (*Access::open({}, origin, listening))->knows_host(host);
+  };
+  for (const char* host : {"localhost", "LocalHost:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]"})
+    EXPECT_TRUE(known("127.0.0.1", {}, host)) << host;
+  for (const char* host : {"evil.example", "evil.example:8000", "localhost.evil.example", "::1",
+                           "127.0.0.1.evil.example", "localhost:8000@evil.example", ":", "x"})
+    EXPECT_FALSE(known("127.0.0.1", {}, host)) << host;
+  EXPECT_TRUE(known("127.0.0.9", {}, "127.0.0.9:1"));
+  EXPECT_TRUE(known("::1", {}, "[::1]:8000"));
+  EXPECT_FALSE(known("localhost", {}, "evil.example"));
+  // Where others are let in, there is more to protect with, and names are anybody's guess.
+  EXPECT_TRUE(known("0.0.0.0", {}, "evil.example"));
+  EXPECT_TRUE(open()->knows_host("clinic.example"));
+  EXPECT_TRUE(known("127.0.0.1", "https://friend.example:444", "friend.example"));
+  EXPECT_FALSE(known("127.0.0.1", "https://friend.example:444", "evil.example"));
+  EXPECT_TRUE(known("127.0.0.1", "*", "evil.example"));
+}
+
 TEST_F(AccessTest, GuessingIsSlowedDownForOneAddress) {
   const auto access = open();
   for (int i = 0; i < 10; ++i)
     EXPECT_EQ(access->login("wrong-token-0123456789", "1.2.3.4").error().code, Errc::denied);
-  EXPECT_EQ(access->login(kToken, "1.2.3.4").error().code, Errc::busy);
-  EXPECT_TRUE(access->login(kToken, "5.6.7.8"));
+  EXPECT_EQ(access->login("wrong-token-0123456789", "1.2.3.4").error().code, Errc::busy);
+  EXPECT_EQ(access->login("wrong-token-0123456789", "5.6.7.8").error().code, Errc::denied);
+  EXPECT_TRUE(access->login(kToken, "1.2.3.4")) << "others' mistakes are not the owner's";
 }
 
 TEST_F(AccessTest, BadTokenFilesAreRefused) {
-  EXPECT_EQ(Access::open("/nowhere/tokens", {}).error().code, Errc::usage);
+  EXPECT_EQ(Access::open("/nowhere/tokens", {}, {}).error().code, Errc::usage);
   for (const char* text : {"", "# nothing\n", "short\n", "has blanks in the token\n"}) {
     write(text);
-    EXPECT_FALSE(Access::open(path_.string(), {})) << text;
+    EXPECT_FALSE(Access::open(path_.string(), {}, {})) << text;
   }
 }
 

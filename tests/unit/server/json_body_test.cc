@@ -16,6 +16,17 @@ TEST(JsonBody, EveryByteIsReservedAndGivenBack) {
   EXPECT_EQ(ledger.reserved(), 0U);
 }
 
+TEST(JsonBody, TheParsedValueItselfIsReserved) {
+  constexpr Bytes kElements = 100'000;
+  Ledger ledger(Bytes{64} << 20);
+  std::string text = "[[0],[0";
+  for (Bytes i = 2; i < kElements; ++i) text += ",0";
+  text += "]]";
+  const auto body = JsonBody::parse(text, ledger);
+  ASSERT_TRUE(body);
+  EXPECT_GE(ledger.reserved(Category::bodies), kElements * sizeof(boost::json::value));
+}
+
 TEST(JsonBody, AMillionSmallThingsMeetTheLimit) {
   Ledger ledger(1 << 20);
   std::string text = "[0";

@@ -16,12 +16,30 @@ TEST(Target, IsDecodedOnce) {
   EXPECT_EQ(target->query[1].second, "a&b");
 }
 
+TEST(Target, AnAbsoluteUrlNamesTheHostToo) {
+  const auto target = parse_target("http://name.example:8000/a%20b?c=d");
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->host, "name.example:8000");
+  EXPECT_EQ(target->path, "/a b");
+  EXPECT_EQ(target->query.size(), 1U);
+  EXPECT_EQ(parse_target("https://[::1]")->path, "/");
+  EXPECT_EQ(parse_target("/a")->host, "");
+  for (const char* text : {"http:///", "http://a@b/", "ftp://b/", "http://b/#c", "http://b//c"})
+    EXPECT_FALSE(parse_target(text) && !parse_target(text)->host.empty()) << text;
+}
+
 TEST(Target, OtherFormsAreMalformed) {
-  for (const char* text : {"", "*", "http://x/", "a", "/%", "/%zz", "/a b", "/a%00", "/\x80"})
+  for (const char* text : {"", "*", "a", "/%", "/%zz", "/a b", "/a%00", "/\x80",
+                           "//evil.example/", "/%2Fevil.example"})
     EXPECT_FALSE(parse_target(text)) << text;
   std::string many = "/?";
   for (int i = 0; i < 70; ++i) many += "a=1&";
   EXPECT_FALSE(parse_target(many));
+}
+
+TEST(PercentEncoding, KeepsWhatItIsToldAndNothingElse) {
+  EXPECT_EQ(percent_encoded("/a b\x01\xc3%", "/"), "/a%20b%01%C3%25");
+  EXPECT_EQ(parse_target(percent_encoded("/a&b?c", "/"))->path, "/a&b?c");
 }
 
 TEST(Request, FirstOfSeveralValuesCounts) {
@@ -29,6 +47,23 @@ TEST(Request, FirstOfSeveralValuesCounts) {
   request.query = {{"a", "1"}, {"a", "2"}};
   EXPECT_EQ(request.parameter("a"), "1");
   EXPECT_FALSE(request.parameter("b"));
+}
+
+TEST(Request, GzipIsSentToThoseWhoTakeIt) {
+  for (const auto& [header, takes] : std::vector<std::pair<std::string, bool>>{
+           {"gzip, br", true},
+           {"gzip;q=0.5", true},
+           {"*", true},
+           {"", false},
+           {"br", false},
+           {"gzip;q=0", false},
+           {"*;q=1, gzip; q=0.000", false},
+           {"notgzip", false}}) {
+    HttpRequest request;
+    request.headers = {{"accept-encoding", header}};
+    EXPECT_EQ(request.accepts_gzip(), takes) << header;
+  }
+  EXPECT_FALSE(HttpRequest().accepts_gzip());
 }
 
 TEST(Request, CookiesAreFoundByWholeName) {

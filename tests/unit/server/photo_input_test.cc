@@ -54,6 +54,21 @@ TEST_F(PhotoInputTest, APhotoMayComeInEveryWay) {
   }
 }
 
+TEST_F(PhotoInputTest, NamesThatAreNotOursAreNeitherKeptNorRepeated) {
+  const std::string name(1 << 20, 'n');
+  const std::string value(history::kMaxNote + 1, 'v');
+  for (const auto& [type, body] : std::vector<std::pair<std::string, std::string>>{
+           {"application/x-www-form-urlencoded", name + "=" + value + "&image=aGVsbG8="},
+           {"application/json", R"({"data":"aGVsbG8=","parameters":{")" + name + "\":{}}}"}}) {
+    HttpRequest made = request(type, body);
+    const auto input = read_photo_input(app_, made, true);
+    ASSERT_FALSE(input);
+    EXPECT_LT(input.error().message.size(), 200U);
+  }
+  HttpRequest made = request("application/x-www-form-urlencoded", name + "=1&image=aGVsbG8=");
+  EXPECT_TRUE(read_photo_input(app_, made, true));
+}
+
 TEST_F(PhotoInputTest, ParametersComeFromQueryFieldsAndJson) {
   HttpRequest made =
       request("application/json", R"({"data":"aGVsbG8=","parameters":{"alpha":0.5,"top_k":3,)"

@@ -1,0 +1,15 @@
+// JSON as people and other programs expect it: the one writer for everything that leaves us.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <string>
+
+namespace dermlens {
+
+// Numbers are the shortest text that reads back as the same number (0.91, not 9.1E-1); what is not
+// finite, which JSON cannot say, is null.
+std::string to_text(const boost::json::value& value);
+std::string to_text(const boost::json::object& object);
+
+}  // namespace dermlens
