@@ -44,7 +44,9 @@ http::request<http::span_body<const char>> to_message(const Request& request,
   message.version(11);
   message.method_string(request.method);
   message.target(request.target);
-  message.set(http::field::host, endpoint.host + ":" + endpoint.port);
+  const bool brackets = endpoint.host.find(':') != std::string::npos;  // an address of IPv6
+  message.set(http::field::host,
+              (brackets ? "[" + endpoint.host + "]" : endpoint.host) + ":" + endpoint.port);
   message.set(http::field::user_agent, "dermlens-probe");
   for (const auto* headers : {&always, &request.headers})
     for (const auto& [name, value] : *headers) message.set(name, value);

@@ -131,7 +131,7 @@ class Mix:
         return [errors[(n * 5 + i) % len(errors)] for i in range(5)]
 
     def aborts(self, n):
-        head = (f"POST /api/v1/explain?keep=false HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        head = (f"POST /api/v1/explain?keep=false HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
                 f"Content-Length: {len(self.photo)}\r\n\r\n").encode()
         aborts = (
             Abort(b"GET /health/ HTT", False),
@@ -139,8 +139,8 @@ class Mix:
             Abort(head + self.photo[:100], False),
             Abort(head + self.photo[:100], True),
             Abort(head + self.photo, True),
-            Abort(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n", True),
-            Abort(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3, False),
-            Abort(b"POST /upload/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n", False),
+            Abort(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n", True),
+            Abort(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3, False),
+            Abort(b"POST /upload/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n", False),
         )
         return [aborts[(n * 4 + i) % len(aborts)] for i in range(4)]
