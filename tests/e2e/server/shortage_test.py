@@ -59,7 +59,7 @@ class Shortage(unittest.TestCase):
         answer = server.get("/health/")
         if answer.status == 200:
             return False
-        self.assertEqual((answer.status, answer.json()["code"]), (503, "no_memory"))
+        self.assertEqual((answer.status, answer.json()["code"]), (503, "memory_limit"))
         self.assertTrue(answer.headers["Retry-After"])
         return True
 
