@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -21,15 +20,7 @@ std::string first_line(std::string text) {
 
 int report(const Error& error, bool json) {
   print_error(error.message);
-  if (json) {
-    boost::json::object object{{"error", printable(error.message)},
-                               {"code", to_string(error.code)}};
-    if (error.needed != 0) {
-      object.emplace("needed_bytes", error.needed);
-      object.emplace("free_bytes", error.available);
-    }
-    std::cout << boost::json::serialize(object) << '\n';
-  }
+  if (json) print_json(std::cout, error_object(error));
   return exit_code(error.code);
 }
 
@@ -128,11 +119,17 @@ int run_application(Application& application, int argc, char** argv) {
   return code;
 }
 
-std::string printable(std::string_view text) {
-  std::string clean(text);
-  for (char& c : clean)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return clean;
+boost::json::object error_object(const Error& error) {
+  boost::json::object object{{"error", printable(error.message)}, {"code", to_string(error.code)}};
+  if (error.needed != 0) {
+    object.emplace("needed_bytes", error.needed);
+    object.emplace("free_bytes", error.available);
+  }
+  return object;
+}
+
+void print_json(std::ostream& out, const boost::json::value& document) {
+  out << as_utf8(boost::json::serialize(document)) << '\n';
 }
 
 void print_error(const std::string& message) {

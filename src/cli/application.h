@@ -6,12 +6,16 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "base/text.h"
 
 namespace dermlens::cli {
 
@@ -70,7 +74,10 @@ int run_application(Application& application, int argc, char** argv);
 void print_error(const std::string& message);
 void print_warning(const std::string& message);
 
-// `text` without control characters, as it may go to a terminal.
-std::string printable(std::string_view text);
+// {"error":"...","code":"..."}, as the server's error bodies.
+boost::json::object error_object(const Error& error);
+
+// One line of JSON; names that are no UTF-8 do not make it something else.
+void print_json(std::ostream& out, const boost::json::value& document);
 
 }  // namespace dermlens::cli

@@ -2,7 +2,6 @@
 #include "cli/classify.h"
 
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <iostream>
 
 #include "cli/commands.h"
@@ -34,10 +33,12 @@ class Report {
       json::object object =
           answer ? diagnose::to_json(*answer, card_).as_object() : error_object(answer.error());
       if (several_ || ndjson_) object["path"] = path;
-      if (ndjson_)
-        std::cout << json::serialize(object) << '\n' << std::flush;
-      else
+      if (ndjson_) {
+        print_json(std::cout, object);
+        std::cout << std::flush;
+      } else {
         documents_.emplace_back(std::move(object));
+      }
     } else if (answer) {
       std::cout << printable(path) << '\n';
       print_predictions(std::cout, *answer, card_);
@@ -49,8 +50,7 @@ class Report {
 
   int finish() {
     if (json_ && !ndjson_)
-      std::cout << (several_ ? json::serialize(documents_) : json::serialize(documents_.at(0)))
-                << '\n';
+      print_json(std::cout, several_ ? json::value(std::move(documents_)) : documents_.at(0));
     if (predicted_) std::cout << diagnose::disclaimer("en") << '\n';
     return worst_;
   }

@@ -1,16 +1,12 @@
 // What `classify` and its stream share: one line of NDJSON for one photo.
 #pragma once
 
-#include <boost/json/object.hpp>
 #include <iosfwd>
 
 #include "diagnose/model.h"
 #include "memory/ledger.h"
 
 namespace dermlens::cli {
-
-// {"error":"...","code":"..."}, as the server's error bodies.
-boost::json::object error_object(const Error& error);
 
 // Reads NDJSON lines ({"id":..,"path":..} or {"id":..,"b64":..}) until the end of `in` and writes
 // one line for each to `out`, in order and at once; a bad line gives an error object with the

@@ -103,15 +103,6 @@ Result<diagnose::Answer> answer_line(const Line& line, diagnose::Model& model,
 
 }  // namespace
 
-json::object error_object(const Error& error) {
-  json::object object{{"error", printable(error.message)}, {"code", to_string(error.code)}};
-  if (error.needed != 0) {
-    object.emplace("needed_bytes", error.needed);
-    object.emplace("free_bytes", error.available);
-  }
-  return object;
-}
-
 int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
                     const diagnose::Request& request, Ledger& ledger) {
   int worst = kDone;
@@ -139,7 +130,8 @@ int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
       object["line"] = number;
       if (worst == kDone) worst = exit_code(answer.error().code);
     }
-    out << json::serialize(object) << '\n' << std::flush;
+    print_json(out, object);
+    out << std::flush;
     if (!out) return kFailed;
   }
 }

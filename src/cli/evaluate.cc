@@ -153,7 +153,7 @@ Result<int> run_evaluate(const CommonOptions& common, const Options& options) {
                       metrics.macro_f1 >= options.min_macro_f1 && metrics.ece <= options.max_ece;
   report.emplace("passed", passed);
   if (common.json) {
-    std::cout << json::serialize(report) << '\n';
+    print_json(std::cout, report);
   } else {
     print_human(evaluation, card);
     for (const char* key : {"fitted_temperature", "fitted_gate"})

@@ -1,6 +1,5 @@
 // dermlens explain: a photo to probabilities, a heatmap over the photo, and the raw map.
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <iostream>
 
 #include "base/npy.h"
@@ -44,14 +43,14 @@ Result<void> write_results(const Options& options, const diagnose::Explanation& 
 }
 
 // The native answer, but that the picture is where it was written and not in the document.
-void print_json(const Options& options, diagnose::Answer& answer, const diagnose::Card& card) {
+void print_document(const Options& options, diagnose::Answer& answer, const diagnose::Card& card) {
   answer.explanation->overlay_png = {};
   json::value document = diagnose::to_json(answer, card);
   json::object& explanation = document.at("explanations").at(0).as_object();
   if (!options.overlay.empty())
     explanation["overlay"] = json::object{{"mime", "image/png"}, {"path", options.overlay}};
   if (!options.map.empty()) explanation["map_path"] = options.map;
-  std::cout << json::serialize(document) << '\n';
+  print_json(std::cout, document);
 }
 
 void print_human(const Options& options, const diagnose::Answer& answer,
@@ -79,7 +78,7 @@ Result<int> explain(const CommonOptions& common, const Options& options) {
   TRY(diagnose::Answer answer, answer_file(*engine.model, options.image, request));
   TRY_VOID(write_results(options, *answer.explanation));
   if (common.json)
-    print_json(options, answer, engine.model->card());
+    print_document(options, answer, engine.model->card());
   else
     print_human(options, answer, engine.model->card());
   return kDone;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <iostream>
 
@@ -88,13 +87,11 @@ Result<int> grad(const CommonOptions& common, const Options& options) {
   TRY(const std::string bytes, format_npy(type.shape, running.session->output(*gradient)));
   TRY_VOID(write_file(options.output, bytes));
   if (common.json)
-    std::cout << json::serialize(
-                     json::object{{"of", of_name},
-                                  {"index", index},
-                                  {"at", options.at},
-                                  {"shape", json::array(type.shape.begin(), type.shape.end())},
-                                  {"path", options.output}})
-              << '\n';
+    print_json(std::cout, json::object{{"of", of_name},
+                                       {"index", index},
+                                       {"at", options.at},
+                                       {"shape", json::array(type.shape.begin(), type.shape.end())},
+                                       {"path", options.output}});
   else
     std::cout << "d " << printable(of_name) << '[' << index << "] / d " << printable(options.at)
               << ' ' << to_string(type) << " -> " << printable(options.output) << '\n';

@@ -1,7 +1,6 @@
 // dermlens inspect: what a model is, reads and gives, and where a heatmap can look.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <iostream>
 #include <set>
 
@@ -77,7 +76,7 @@ json::array values_to_json(const Graph& graph, std::span<const ValueId> values) 
   return array;
 }
 
-void print_json(const Inspection& found) {
+void print_document(const Inspection& found) {
   const onnx::Model& model = *found.model;
   json::object operators;
   for (const auto& [name, count] : model.operators) operators.emplace(name, count);
@@ -103,7 +102,7 @@ void print_json(const Inspection& found) {
   } else {
     document.emplace("not_a_classifier", found.why_not);
   }
-  std::cout << json::serialize(document) << '\n';
+  print_json(std::cout, document);
 }
 
 void print_values(const char* what, const Graph& graph, std::span<const ValueId> values) {
@@ -154,7 +153,7 @@ void print_human(const Inspection& found) {
   print_values("output        ", model.graph, model.graph.outputs());
   std::cout << "parameters    " << model.parameters << " (" << found.weights << ")\n"
             << "operators    ";
-  for (const auto& [name, count] : model.operators) std::cout << ' ' << name << ' ' << count;
+  for (const auto& [name, count] : model.operators) std::cout << ' ' << printable(name) << ' ' << count;
   std::cout << '\n';
   if (found.network) {
     print_layers(found.network->layers);
@@ -172,7 +171,7 @@ Result<int> inspect(const CommonOptions& common, const Options& options) {
   TRY(const Inspection found, inspect_model(path));
   if (!options.dot.empty()) TRY_VOID(write_file(options.dot, to_dot(found.model->graph)));
   if (common.json)
-    print_json(found);
+    print_document(found);
   else
     print_human(found);
   return kDone;

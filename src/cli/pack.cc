@@ -1,6 +1,5 @@
 // dermlens pack: writes the pack file now, at install or in a container build.
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <iostream>
 
 #include "base/checked.h"
@@ -31,10 +30,9 @@ Result<int> pack(const CommonOptions& common, const Options& options) {
     return fail(Errc::io, "the pack could not be kept ('", find_cache_dir(wanted), "')");
   const Bytes bytes = model.plan().weights;
   if (wanted.json)
-    std::cout << json::serialize(json::object{{"path", model.pack_path()},
-                                              {"built", model.pack_built()},
-                                              {"weights_bytes", bytes}})
-              << '\n';
+    print_json(std::cout, json::object{{"path", model.pack_path()},
+                                       {"built", model.pack_built()},
+                                       {"weights_bytes", bytes}});
   else
     std::cout << printable(model.pack_path()) << (model.pack_built() ? ": written" : ": up to date")
               << ", weights " << format_size(bytes) << '\n';

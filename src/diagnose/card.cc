@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/text.h"
 #include "diagnose/metadata_text.h"
 
 namespace dermlens::diagnose {

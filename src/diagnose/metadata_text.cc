@@ -7,26 +7,12 @@
 #include <limits>
 #include <set>
 
+#include "base/text.h"
+
 namespace dermlens::diagnose {
 namespace {
 
 namespace json = boost::json;
-
-// The length of the UTF-8 sequence at the front of `text`, 0 where there is no right one (overlong
-// forms, surrogates and what lies past U+10FFFF are wrong).
-std::size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xC0U) != 0x80) return 0;
-  const unsigned second = byte(1);
-  const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-                     (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
-  return wrong ? 0 : length;
-}
 
 tl::unexpected<Error> bad(std::string_view key, std::string_view why) {
   return fail(Errc::malformed, "bad model metadata (", key, ": ", why, ")");
@@ -74,18 +60,6 @@ Result<void> check_labels(std::string_view key, const std::vector<Label>& labels
 }
 
 }  // namespace
-
-bool is_clean_text(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_sequence(text);
-    if (length == 0) return false;
-    const auto first = static_cast<unsigned char>(text[0]);
-    if (first < 0x20 || first == 0x7F) return false;
-    if (first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0) return false;  // C1 controls
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 Result<std::string> read_text(std::string_view key, std::string_view value, std::size_t max_bytes) {
   if (value.size() > max_bytes)

@@ -19,9 +19,6 @@ inline constexpr std::size_t kMaxLabelBytes = 512;
 inline constexpr std::size_t kMaxClasses = 65536;
 inline constexpr std::size_t kMaxSentences = 64;
 
-// Whether `text` is UTF-8 without control characters.
-bool is_clean_text(std::string_view text);
-
 Result<std::string> read_text(std::string_view key, std::string_view value, std::size_t max_bytes);
 Result<boost::json::value> read_json(std::string_view key, std::string_view value);
 // A finite JSON number that also fits into a float.
