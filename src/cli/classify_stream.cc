@@ -1,5 +1,4 @@
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -8,6 +7,7 @@
 #include "cli/classify.h"
 #include "cli/input_image.h"
 #include "diagnose/base64.h"
+#include "server/json_body.h"
 
 namespace dermlens::cli {
 namespace {
@@ -46,8 +46,8 @@ class LineReader {
   const std::string& text() const { return text_; }
 
  private:
-  // The line, what the JSON parser keeps of it, and the photo decoded from it.
-  static constexpr Bytes kCopies = 3;
+  // The line, and the photo decoded from it. What the JSON parser makes of it asks for itself.
+  static constexpr Bytes kCopies = 2;
 
   Result<void> grow() {
     const std::size_t capacity = std::max<std::size_t>(4096, text_.capacity() * 2);
@@ -69,15 +69,17 @@ struct Line {
   std::string path, photo;
 };
 
-Result<void> parse_line(const std::string& text, Line& line) {
-  boost::system::error_code error;
-  const json::value parsed = json::parse({text.data(), text.size()}, error);
-  const json::object* object = error ? nullptr : parsed.if_object();
+Result<void> parse_line(const std::string& text, Line& line, Ledger& ledger) {
+  auto parsed = server::JsonBody::parse(text, ledger);
+  if (!parsed && parsed.error().code != Errc::malformed)
+    return tl::make_unexpected(std::move(parsed).error());
+  const json::object* object = parsed ? parsed->value().if_object() : nullptr;
   if (!object) return fail(Errc::malformed, "the line is no JSON object");
   if (const json::value* id = object->if_contains("id")) {
     if (id->is_object() || id->is_array())
       return fail(Errc::malformed, "\"id\" must be a string or a number");
-    line.id = *id;
+    // Into memory of its own: the line's goes with the line.
+    line.id = json::value(*id, json::storage_ptr());
   }
   const json::value* path = object->if_contains("path");
   const json::value* b64 = object->if_contains("b64");
@@ -114,7 +116,7 @@ int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
     Result<void> parsed = {};
     if (!more) parsed = tl::make_unexpected(std::move(more).error());
     if (parsed && reader.text().find_first_not_of(" \t\r") == std::string::npos) continue;
-    if (parsed) parsed = parse_line(reader.text(), line);
+    if (parsed) parsed = parse_line(reader.text(), line, ledger);
     Result<diagnose::Answer> answer = fail(Errc::internal, "unset");
     if (parsed)
       answer = answer_line(line, model, request);
