@@ -123,9 +123,10 @@ Result<void> LoadedModel::check(const Request& request) const {
 // The layer whose Program serves the request; empty: any will do.
 Result<std::string> LoadedModel::layer_for(const Request& request) const {
   if (!request.explain) return std::string();
-  if (!programs_->no_heatmaps().empty() && programs_->first_layer().layer.empty())
-    return fail(Errc::unsupported, programs_->no_heatmaps());
   std::string_view wish = request.layer;
+  const bool by_name = options_.explain && wish != "auto";
+  if (!by_name && !programs_->no_default_layer().empty())
+    return fail(Errc::unsupported, programs_->no_default_layer());
   if (const auto value = onnx::find_value(network_.model, wish);
       value && wish != "auto" && wish != "last_conv")
     wish = network_.model.graph.value(*value).name;

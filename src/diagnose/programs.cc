@@ -11,6 +11,8 @@ namespace {
 using graph::Graph;
 using graph::ValueId;
 
+constexpr std::string_view kSwitchedOff = "heatmaps are switched off";
+
 // The names of a Program's ends: ids do not outlive load().
 struct Ends {
   std::string seed, gradient;
@@ -104,13 +106,16 @@ Result<std::shared_ptr<LayerProgram>> Programs::load(const std::string& layer,
 Result<std::unique_ptr<Programs>> Programs::open(const Network& network, const LoadOptions& options,
                                                  Ledger& ledger) {
   std::unique_ptr<Programs> programs(new Programs(network, options, ledger));
-  if (!options.explain) programs->no_heatmaps_ = "heatmaps are switched off";
-  if (options.explain && network.layers.automatic.empty())
-    programs->no_heatmaps_ = "no heatmap is possible: the model has no layer that all paths cross";
-  if (programs->no_heatmaps_.empty()) {
+  std::string& why = programs->no_default_layer_;
+  if (!options.explain) {
+    why = kSwitchedOff;
+  } else if (network.layers.automatic.empty()) {
+    why = "the model has no layer that all paths cross; a heatmap needs a layer's name";
+  } else {
     auto first = programs->load(network.layers.automatic, true);
     if (!first && first.error().code == Errc::unsupported) {
-      programs->no_heatmaps_ = "no heatmap is possible: " + first.error().message;
+      why =
+          "no heatmap is possible at '" + network.layers.automatic + "': " + first.error().message;
     } else if (!first) {
       return tl::make_unexpected(std::move(first).error());
     } else {
@@ -184,7 +189,7 @@ Result<Lease> Programs::lease_from(std::shared_ptr<LayerProgram> owner) const {
 
 Result<Lease> Programs::lease(const std::string& layer) {
   if (layer.empty() || layer == first_->layer) return lease_from(first_);
-  if (!no_heatmaps_.empty()) return fail(Errc::unsupported, no_heatmaps_);
+  if (!options_.explain) return fail(Errc::unsupported, kSwitchedOff);
   TRY(auto program, find_or_load(layer));
   return lease_from(std::move(program));
 }

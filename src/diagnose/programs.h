@@ -56,8 +56,8 @@ class Lease {
 // Any thread. `network` and `ledger` outlive it and its leases.
 class Programs {
  public:
-  // Loads the default Program and opens its sessions. Where the default layer cannot be
-  // differentiated, the Program is forward-only and no_heatmaps() says why.
+  // Loads the default Program and opens its sessions. Where there is no default layer, or it cannot
+  // be differentiated, the Program is forward-only and no_default_layer() says why.
   static Result<std::unique_ptr<Programs>> open(const Network& network, const LoadOptions& options,
                                                 Ledger& ledger);
 
@@ -68,7 +68,8 @@ class Programs {
 
   const exec::Program& first() const { return *first_->program; }
   const LayerProgram& first_layer() const { return *first_; }
-  const std::string& no_heatmaps() const { return no_heatmaps_; }
+  // Why a heatmap needs a layer's name; empty where it does not.
+  const std::string& no_default_layer() const { return no_default_layer_; }
 
  private:
   // On top of the default one: each costs the weights again where they are resident.
@@ -85,7 +86,7 @@ class Programs {
   const Network& network_;
   LoadOptions options_;
   Ledger& ledger_;
-  std::string no_heatmaps_;
+  std::string no_default_layer_;
   std::shared_ptr<LayerProgram> first_;
 
   std::mutex loading_;  // one load at a time: two would need twice the memory
