@@ -85,14 +85,15 @@ Result<void> read_ends(Reading& reading) {
   }
   if (const std::string* name = reading.find("output")) {
     const auto value = onnx::find_value(reading.model, *name);
+    if (!value && value.error().code == Errc::unsupported)
+      return tl::make_unexpected(value.error());
     if (!value || !graph.is_output(*value))
       return fail(Errc::malformed, "bad model metadata (dermlens.output: '", name->substr(0, 64),
                   "' is no output)");
     card.output = *name;
-  } else if (!graph.outputs().empty()) {
-    card.output = graph.value(graph.outputs()[0]).name;
   } else {
-    return fail(Errc::unsupported, "the model has no output");
+    TRY(const ValueId first, onnx::find_value(reading.model, reading.model.outputs.front()));
+    card.output = graph.value(first).name;
   }
   return {};
 }

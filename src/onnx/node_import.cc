@@ -203,13 +203,14 @@ Result<void> NodeImport::alias(ValueId value, std::size_t output) {
   return scope_.define(node_.outputs[output], value);
 }
 
-Result<void> NodeImport::leave_out(std::size_t first, std::string_view what) {
+void NodeImport::leave_out(std::size_t first, std::string_view what) {
   for (std::size_t i = first; i < output_count(); ++i)
     if (has_output(i))
-      TRY_VOID(scope_.define_missing(
-          node_.outputs[i],
-          std::string(what) + " of " + std::string(op_type()) + " is not supported"));
-  return {};
+      scope_.define_missing(node_.outputs[i],
+                            std::make_shared<const Error>(
+                                fail(Errc::unsupported, "'", node_.outputs[i], "' is read, but ",
+                                     what, " of ", op_type(), " is not supported")
+                                    .value()));
 }
 
 const Handler* find_handler(std::string_view op_type) {

@@ -71,7 +71,7 @@ class NodeImport {
   // The output is a value that exists already.
   Result<void> alias(graph::ValueId value, std::size_t output = 0);
   // Outputs from `first` on are an error only where somebody reads them.
-  Result<void> leave_out(std::size_t first, std::string_view what);
+  void leave_out(std::size_t first, std::string_view what);
 
  private:
   Result<const AttributeView*> find(std::string_view name, AttributeKind kind);

@@ -41,7 +41,10 @@ class Importer {
     TRY_VOID(for_each_node(graph, [&](ByteView message) { return add_node(message); }));
     for (const ValueInfoView& output : graph.outputs) TRY_VOID(add_output(output));
     if (graph.outputs.empty()) return fail(Errc::malformed, "the graph has no outputs");
+    if (model_.graph.outputs().empty())
+      return tl::make_unexpected(*scope_.why_missing(model_.outputs.front()));
     model_.aliases = scope_.aliases();
+    model_.unsupported = scope_.missing();
     return {};
   }
 
@@ -54,6 +57,8 @@ class Importer {
   Result<void> check_options(const GraphView& graph) const;
   Result<void> add_node(ByteView message);
   Result<void> import_node(const NodeView& view);
+  Result<void> check_room() const;
+  void leave_out(const NodeView& view, Error error);
   Result<void> add_output(const ValueInfoView& output);
 
   Model& model_;
@@ -61,7 +66,7 @@ class Importer {
   TensorReader& tensors_;
   Scope scope_;
   PagesBehind pages_;
-  std::size_t node_index_ = 0;
+  std::size_t node_index_ = 0, operands_ = 0;
 };
 
 Result<void> Importer::initializer(ByteView message) {
@@ -177,23 +182,51 @@ Result<void> Importer::import_node(const NodeView& view) {
   return node.check_attributes();
 }
 
+Result<void> Importer::check_room() const {
+  const std::size_t values = model_.graph.value_count();
+  if (values > Limits::values)
+    return fail(Errc::too_large, "values (", values, ", ", Limits::values, ")");
+  constexpr Bytes kValue = 1024, kOperand = 16;  // names and all; 600 B a node were measured
+  const Bytes taken = values * kValue + operands_ * kOperand + scope_.owned_bytes();
+  if (taken <= options_.most_bytes) return {};
+  auto error = fail(Errc::over_limit, "the model's graph does not fit (", values, " values need ",
+                    taken, " B and more, ", options_.most_bytes, " B are free)");
+  error.value().needed = taken;
+  error.value().available = options_.most_bytes;
+  return error;
+}
+
+// What the node would have made is missing, for the first cause there was.
+void Importer::leave_out(const NodeView& view, Error error) {
+  std::shared_ptr<const Error> why;
+  for (const std::string_view input : view.inputs)
+    if (!why) why = scope_.why_missing(input);
+  if (!why) why = std::make_shared<const Error>(std::move(error));
+  for (const std::string_view output : view.outputs) scope_.define_missing(output, why);
+}
+
 Result<void> Importer::add_node(ByteView message) {
   const std::size_t index = node_index_++;
   TRY(const NodeView view, parse_node(message));
   ++model_.operators[std::string(view.op_type)];
+  operands_ += view.inputs.size() + view.outputs.size();
   auto done = import_node(view);
-  if (model_.graph.value_count() > Limits::values)
-    return fail(Errc::too_large, "values (", model_.graph.value_count(), ", ", Limits::values, ")");
+  TRY_VOID(check_room());
   if (done) return {};
   std::string name(view.name);
   if (name.empty() && !view.outputs.empty()) name = view.outputs.front();
   if (name.empty()) name = "#" + std::to_string(index);
-  return within("node '" + name + "' (" + std::string(view.op_type) + ", opset " +
-                    std::to_string(model_.opset) + ")",
-                std::move(done).error());
+  auto error = within("node '" + name + "' (" + std::string(view.op_type) + ", opset " +
+                          std::to_string(model_.opset) + ")",
+                      std::move(done).error());
+  if (error.value().code != Errc::unsupported) return error;
+  leave_out(view, std::move(error.value()));
+  return {};
 }
 
 Result<void> Importer::add_output(const ValueInfoView& output) {
+  model_.outputs.emplace_back(output.name);
+  if (scope_.why_missing(output.name)) return {};
   auto value = scope_.lookup(output.name);
   if (!value) return within("graph output", std::move(value).error());
   graph::Graph& graph = model_.graph;
@@ -253,6 +286,9 @@ Result<Model> read_model_from_bytes(ByteView bytes, std::shared_ptr<const void> 
 }
 
 Result<ValueId> find_value(const Model& model, std::string_view name) {
+  if (const auto missing = model.unsupported.find(std::string(name));
+      missing != model.unsupported.end())
+    return tl::make_unexpected(*missing->second);
   if (const auto alias = model.aliases.find(std::string(name)); alias != model.aliases.end())
     return alias->second;
   if (const auto value = model.graph.find(name)) return *value;

@@ -2,6 +2,7 @@
 // the mapped file in place: weights are never copied. Refuses what it does not know, by name.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +31,11 @@ struct Model {
   // ONNX names that the graph itself does not know their value by: what Identity, Dropout and
   // reshapes to the same shape are called. See find_value().
   std::map<std::string, graph::ValueId> aliases;
+  // The file's outputs, in its order. Those that need an operator we do not have are no outputs of
+  // the graph; find_value() says why.
+  std::vector<std::string> outputs;
+  // ONNX names of values that do not exist here, and the cause of each.
+  std::map<std::string, std::shared_ptr<const Error>> unsupported;
   std::vector<std::shared_ptr<const MappedFile>> files;  // the model, then external data
   bool damaged() const;                                  // any of the files changed under us
 };
@@ -42,11 +48,14 @@ struct ReadOptions {
   std::map<std::string, std::vector<std::int64_t>> bound_inputs;
   // The same for inputs of a floating type (the value to pad with, the bounds of Clip).
   std::map<std::string, std::vector<float>> bound_numbers;
+  // What the graph may take. It is estimated, from above, while the graph grows.
+  Bytes most_bytes = std::numeric_limits<Bytes>::max();
 };
 
 // Fails with malformed (also: truncated), unsupported (names node, operator and opset), too_large,
-// not_found or io; with usage where the options name inputs the model does not have, or shapes it
-// contradicts. External data is read only from the model's own folder.
+// over_limit, not_found or io; with usage where the options name inputs the model does not have, or
+// shapes it contradicts. An operator we do not have is an error only where every output needs it.
+// External data is read only from the model's own folder.
 Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
 
 // The same from bytes that `owner` keeps alive; the model's constants share it. Without a folder,
@@ -54,7 +63,8 @@ Result<Model> read_model(const std::string& path, const ReadOptions& options = {
 Result<Model> read_model_from_bytes(ByteView bytes, std::shared_ptr<const void> owner,
                                     const ReadOptions& options = {});
 
-// The value an ONNX name stands for, whether the graph calls it so or not. Fails with not_found.
+// The value an ONNX name stands for, whether the graph calls it so or not. Fails with not_found, or
+// with unsupported where its operator, or one before it, is.
 // Values that passes have removed are found no more: ask before, and mark what you need as output.
 Result<graph::ValueId> find_value(const Model& model, std::string_view name);
 

@@ -35,7 +35,7 @@ Result<ValueId> Scope::lookup(std::string_view name) const {
   const std::string key(name);
   if (const auto found = values_.find(key); found != values_.end()) return found->second;
   if (const auto found = missing_.find(key); found != missing_.end())
-    return fail(Errc::unsupported, "'", name, "' is read, but ", found->second);
+    return tl::make_unexpected(*found->second);
   return fail(Errc::malformed, "'", name, "' is not defined by any earlier node");
 }
 
@@ -46,10 +46,15 @@ Result<void> Scope::define(std::string_view name, ValueId value) {
   return {};
 }
 
-Result<void> Scope::define_missing(std::string_view name, std::string reason) {
-  if (contains(name) || !missing_.emplace(name, std::move(reason)).second)
-    return fail(Errc::malformed, "'", name, "' is defined twice");
-  return {};
+void Scope::define_missing(std::string_view name, std::shared_ptr<const Error> why) {
+  if (name.empty()) return;
+  values_.erase(std::string(name));
+  missing_.emplace(name, std::move(why));
+}
+
+std::shared_ptr<const Error> Scope::why_missing(std::string_view name) const {
+  const auto found = missing_.find(std::string(name));
+  return found == missing_.end() ? nullptr : found->second;
 }
 
 Result<ValueId> Scope::add_constant(std::string_view name, TypedConstant constant) {

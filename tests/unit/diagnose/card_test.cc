@@ -22,6 +22,7 @@ onnx::Model network(graph::Shape picture = {1, 3, 8, 6}, bool softmax = false) {
   const auto scores =
       softmax ? *graph.add(graph::Softmax{1, false}, {pooled}, "probabilities") : pooled;
   graph.add_output(scores);
+  model.outputs = {graph.value(scores).name};
   return model;
 }
 
@@ -185,6 +186,7 @@ TEST(Card, APictureOfScoresIsNoClassifier) {
   model.path = "/nowhere/segmentation.onnx";
   const auto input = *model.graph.add_input("image", {graph::DType::f32, {1, 3, 8, 6}});
   model.graph.add_output(*model.graph.add(graph::Unary{graph::UnaryFn::relu}, {input}, "masks"));
+  model.outputs = {"masks"};
   const auto card = read_card(model);
   ASSERT_FALSE(card);
   EXPECT_EQ(card.error().code, Errc::unsupported) << card.error().message;

@@ -13,6 +13,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::FloatEq;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const graph::TensorType& type_of(const Model& model, const std::string& name) {
   return model.graph.value(*find_value(model, name)).type;
@@ -235,6 +236,45 @@ TEST(Reader, CountedPaddingAndUncountedCeilingAreToldApart) {
   ASSERT_TRUE(read) << read.error().message;
   const std::vector<double> x = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   EXPECT_EQ(run(*read, x), (std::vector<double>{3, 4.5, 7.5, 9}));
+}
+
+TEST(Reader, AnUnknownOperatorMattersOnlyToWhatNeedsIt) {
+  ModelBuilder model;
+  model.input("x", {4})
+      .node("Relu", {"x"}, {"logits"})
+      .node("Frobnicate", {"logits"}, {"top"})
+      .node("Neg", {"top"}, {"less"})
+      .output("less")
+      .output("logits");
+  const auto read = model.read();
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->outputs, (std::vector<std::string>{"less", "logits"}));
+  ASSERT_EQ(read->graph.outputs().size(), 1U);
+  EXPECT_EQ(*find_value(*read, "logits"), read->graph.outputs()[0]);
+  for (const char* name : {"top", "less"}) {
+    const auto missing = find_value(*read, name);
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().code, Errc::unsupported);
+    EXPECT_THAT(missing.error().message,
+                AllOf(HasSubstr("node_top"), HasSubstr("Frobnicate"), Not(HasSubstr("Neg"))));
+  }
+}
+
+TEST(Reader, AGraphThatOutgrowsItsRoomIsRefusedWithNumbers) {
+  ModelBuilder model;
+  model.input("x", {4});
+  for (int i = 0; i < 1000; ++i)
+    model.node("Relu", {i == 0 ? "x" : "v" + std::to_string(i - 1)}, {"v" + std::to_string(i)});
+  model.output("v999");
+  ReadOptions options;
+  options.most_bytes = Bytes{4} << 20;
+  EXPECT_TRUE(model.read(options));
+  options.most_bytes = Bytes{512} << 10;
+  const auto refused = model.read(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::over_limit);
+  EXPECT_GT(refused.error().needed, options.most_bytes);
+  EXPECT_EQ(refused.error().available, options.most_bytes);
 }
 
 TEST(Reader, WhatIsNotKnownIsNamed) {
