@@ -3,11 +3,8 @@
 #include "base/npy.h"
 
 #include <bit>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <optional>
 
 #include "base/mapped_file.h"
@@ -219,17 +216,6 @@ Result<std::string> format(std::string_view descr, std::span<const std::int64_t>
   return file;
 }
 
-Result<void> write_whole(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) return fail(Errc::io, "cannot write (", path, ", ", std::strerror(errno), ")");
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (file) return {};
-  const int error = errno;
-  std::remove(path.c_str());
-  return fail(Errc::io, "cannot write (", path, ", ", std::strerror(error), ")");
-}
-
 }  // namespace
 
 std::string_view to_string(NpyType type) {
@@ -291,16 +277,8 @@ Result<std::string> format_npy(std::span<const std::int64_t> shape,
   return format("<i8", shape, values);
 }
 
-Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
-                       std::span<const float> values) {
-  TRY(const std::string bytes, format_npy(shape, values));
-  return write_whole(path, bytes);
-}
-
-Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
-                       std::span<const std::int64_t> values) {
-  TRY(const std::string bytes, format_npy(shape, values));
-  return write_whole(path, bytes);
+Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const bool> values) {
+  return format("|b1", shape, values);
 }
 
 }  // namespace dermlens

@@ -47,11 +47,6 @@ Result<NpyArray> read_npy(const std::string& path, Bytes max_bytes = kNpyMaxByte
 Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const float> values);
 Result<std::string> format_npy(std::span<const std::int64_t> shape,
                                std::span<const std::int64_t> values);
-
-// Writes a whole file; a partial one is removed. Fails with io.
-Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
-                       std::span<const float> values);
-Result<void> write_npy(const std::string& path, std::span<const std::int64_t> shape,
-                       std::span<const std::int64_t> values);
+Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const bool> values);
 
 }  // namespace dermlens

@@ -56,7 +56,7 @@ Result<int> grad(const CommonOptions& common, const Options& options) {
   TRY(const Element element, parse_element(options.of));
   TRY(const Tensors tensors, read_tensors(options.inputs));
   TRY(Budget budget, make_budget(common));
-  TRY(onnx::Model model, read_model_for(options.model, tensors));
+  TRY(onnx::Model model, read_model_for(options.model, tensors, budget.ledger->available()));
   TRY(const graph::ValueId of, value_named(model, element.name));
   TRY(const graph::ValueId at, value_named(model, options.at));
   TRY(const std::size_t index, index_in(element, model.graph.value(of)));

@@ -1,10 +1,12 @@
 // dermlens run: raw tensors in, raw tensors out, any value of the graph.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <cctype>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <set>
 
 #include "cli/commands.h"
@@ -39,22 +41,54 @@ Result<void> check_names(const std::vector<std::string>& names) {
   return {};
 }
 
-Result<std::string> write_output(const std::string& folder, const std::string& name,
-                                 const graph::TensorType& type, std::span<const float> values) {
-  TRY(const std::string bytes, format_npy(type.shape, values));
-  std::string path = (std::filesystem::path(folder) / file_name(name)).string();
-  TRY_VOID(write_file(path, bytes));
-  return path;
+// What a value is written as: integers exactly, floats of any width as fp32.
+NpyType written_as(graph::DType type) {
+  if (type == graph::DType::boolean) return NpyType::boolean;
+  return graph::is_float(type) ? NpyType::f32 : NpyType::i64;
+}
+
+template <class Number>
+Result<std::string> format(const graph::TensorType& type, std::span<const Number> values) {
+  if (written_as(type.dtype) == NpyType::boolean) {
+    const auto truths = std::make_unique<bool[]>(values.size());
+    std::ranges::transform(values, truths.get(), [](Number value) { return value != 0; });
+    return format_npy(type.shape, std::span<const bool>(truths.get(), values.size()));
+  }
+  if (written_as(type.dtype) == NpyType::i64) {
+    // Integers that were computed have eight bits, and fp32 holds them exactly.
+    const std::vector<std::int64_t> integers(values.begin(), values.end());
+    return format_npy(type.shape, integers);
+  }
+  return format_npy(type.shape, std::vector<float>(values.begin(), values.end()));
+}
+
+Result<std::string> format_constant(const graph::Value& value) {
+  if (graph::is_float(value.type.dtype))
+    return format(value.type, std::span<const float>(graph::to_floats(value)));
+  return format(value.type, std::span<const std::int64_t>(graph::to_integers(value)));
+}
+
+// Takes the outputs that are constant from the graph's outputs; their files, by position.
+Result<std::map<std::size_t, std::string>> take_constants(
+    graph::Graph& graph, const std::vector<graph::ValueId>& outputs) {
+  std::map<std::size_t, std::string> files;
+  graph.replace_outputs({});
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!graph.is_constant(outputs[i])) {
+      graph.add_output(outputs[i]);
+    } else {
+      TRY(files[i], format_constant(graph.value(outputs[i])));
+    }
+  }
+  return files;
 }
 
 Result<int> run(const CommonOptions& common, const Options& options) {
   TRY(const Tensors tensors, read_tensors(options.inputs));
   TRY(Budget budget, make_budget(common));
-  TRY(onnx::Model model, read_model_for(options.model, tensors));
+  TRY(onnx::Model model, read_model_for(options.model, tensors, budget.ledger->available()));
   std::vector<std::string> names = options.outputs;
-  if (names.empty())
-    for (const graph::ValueId id : model.graph.outputs())
-      names.push_back(model.graph.value(id).name);
+  if (names.empty()) names = model.outputs;
   TRY_VOID(check_names(names));
   graph::Graph graph = model.graph;
   std::vector<graph::ValueId> values;
@@ -65,27 +99,37 @@ Result<int> run(const CommonOptions& common, const Options& options) {
   graph.replace_outputs({});
   for (const graph::ValueId value : values) graph.add_output(value);
   TRY_VOID(graph::simplify(graph));
-  TRY(const Running running, start(std::move(graph), common, model, tensors, *budget.ledger));
-  TRY_VOID(running.session->forward());
+  TRY(auto files, take_constants(graph, values));
+  Running running;
+  if (!graph.outputs().empty()) {
+    TRY(running, start(std::move(graph), common, model, tensors, *budget.ledger));
+    TRY_VOID(running.session->forward());
+  }
 
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   json::array written;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string& name = model.graph.value(values[i]).name;
-    const auto index = running.program->find_output(name);
-    if (!index) return fail(Errc::internal, "the program lost its output '", name, "'");
-    const graph::TensorType& type = running.program->outputs()[*index].type;
-    TRY(const std::string path,
-        write_output(options.folder, names[i], type, running.session->output(*index)));
+    const graph::Value& value = model.graph.value(values[i]);
+    if (!files.contains(i)) {
+      const auto index = running.program->find_output(value.name);
+      if (!index) return fail(Errc::internal, "the program lost its output '", value.name, "'");
+      TRY(files[i], format(value.type, std::span<const float>(running.session->output(*index))));
+    }
+    const std::string path = (std::filesystem::path(options.folder) / file_name(names[i])).string();
+    TRY_VOID(write_file(path, files[i]));
+    files[i].clear();
+    const graph::Shape& shape = value.type.shape;
+    const std::string_view type = to_string(written_as(value.type.dtype));
     written.push_back(json::object{{"name", names[i]},
-                                   {"shape", json::array(type.shape.begin(), type.shape.end())},
+                                   {"type", type},
+                                   {"shape", json::array(shape.begin(), shape.end())},
                                    {"path", path}});
     if (!common.json)
-      std::cout << printable(names[i]) << " " << to_string(type) << " -> " << printable(path)
-                << '\n';
+      std::cout << printable(names[i]) << ' ' << type << graph::to_string(shape) << " -> "
+                << printable(path) << '\n';
   }
-  if (common.json) std::cout << json::serialize(json::object{{"outputs", written}}) << '\n';
+  if (common.json) print_json(std::cout, json::object{{"outputs", written}});
   return kDone;
 }
 

@@ -47,8 +47,10 @@ Result<Tensors> read_tensors(const std::vector<std::string>& pairs) {
   return tensors;
 }
 
-Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors) {
+Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors,
+                                   Bytes most_bytes) {
   onnx::ReadOptions options;
+  options.most_bytes = most_bytes;
   for (const auto& [name, array] : tensors) {
     if (is_integer(array)) {
       TRY(options.bound_inputs[name], array.to_integers());
@@ -61,8 +63,9 @@ Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tenso
 
 Result<graph::ValueId> value_named(const onnx::Model& model, const std::string& name) {
   auto value = onnx::find_value(model, name);
-  if (!value) return fail(Errc::usage, value.error().message);
-  return *value;
+  if (!value && value.error().code == Errc::not_found)
+    return fail(Errc::usage, value.error().message);
+  return value;
 }
 
 Result<Running> start(graph::Graph graph, const CommonOptions& common, const onnx::Model& model,

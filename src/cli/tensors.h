@@ -20,10 +20,12 @@ using Tensors = std::map<std::string, NpyArray>;  // by input name
 Result<Tensors> read_tensors(const std::vector<std::string>& pairs);
 
 // Reads the model with the tensors' shapes as its inputs'; integer tensors are bound, since they
-// decide shapes. Fails with usage where a name is no input of the model.
-Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors);
+// decide shapes. The graph may take `most_bytes`. Fails with usage where a name is no input of the
+// model.
+Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors,
+                                   Bytes most_bytes);
 
-// The value of that name in model.graph. Fails with usage.
+// The value of that name in model.graph. Fails with usage, or with unsupported.
 Result<graph::ValueId> value_named(const onnx::Model& model, const std::string& name);
 
 // Loads `graph`, simplified and made from model.graph, opens a session and fills its early inputs.

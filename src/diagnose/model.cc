@@ -302,7 +302,7 @@ Result<std::shared_ptr<Model>> Model::load(const std::string& path, const LoadOp
   if (options.sessions < 1 || options.sessions > 4096)
     return fail(Errc::usage, "the number of sessions is out of range (", options.sessions,
                 ", 1 to 4096)");
-  TRY(Network network, read_network(path));
+  TRY(Network network, read_network(path, ledger.available()));
   auto model = std::make_shared<LoadedModel>(std::move(network), options, ledger);
   TRY_VOID(model->open());
   return std::shared_ptr<Model>(std::move(model));

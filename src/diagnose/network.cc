@@ -38,8 +38,9 @@ Result<onnx::ReadOptions> options_for(const std::string& path) {
 
 }  // namespace
 
-Result<Network> read_network(const std::string& path) {
-  TRY(const onnx::ReadOptions options, options_for(path));
+Result<Network> read_network(const std::string& path, Bytes most_bytes) {
+  TRY(onnx::ReadOptions options, options_for(path));
+  options.most_bytes = most_bytes;
   TRY(onnx::Model model, onnx::read_model(path, options));
   auto read = read_card(model);
   if (!read) return within(path, std::move(read).error());

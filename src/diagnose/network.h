@@ -2,6 +2,7 @@
 // picture, the class scores and the layers, and the card. Made once at load, then only read.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,8 +23,9 @@ struct Network {
   ScoreKind kind = ScoreKind::logits;
 };
 
-// Fails as read_model, read_card and find_layers do. Dynamic height and width come from the
-// metadata (dermlens.size).
-Result<Network> read_network(const std::string& path);
+// The graph may take `most_bytes`. Fails as read_model, read_card and find_layers do. Dynamic
+// height and width come from the metadata (dermlens.size).
+Result<Network> read_network(const std::string& path,
+                             Bytes most_bytes = std::numeric_limits<Bytes>::max());
 
 }  // namespace dermlens::diagnose

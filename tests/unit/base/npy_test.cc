@@ -38,7 +38,7 @@ TEST(Npy, WhatIsWrittenIsReadBack) {
   const std::vector<std::int64_t> shape{2, 1, 3};
   const std::vector<float> values{1, -2.5F, 3e30F, 0, 1e-40F, 6};
   const auto path = (std::filesystem::temp_directory_path() / "dermlens_npy_test.npy").string();
-  ASSERT_TRUE(write_npy(path, shape, std::span<const float>(values)));
+  std::ofstream(path, std::ios::binary) << *format_npy(shape, std::span<const float>(values));
   const auto array = read_npy(path);
   ASSERT_TRUE(array) << array.error().message;
   EXPECT_EQ(array->shape, shape);
@@ -58,6 +58,9 @@ TEST(Npy, WrittenBytesAreThoseOfNumPy) {
   const std::vector<float> one{7};
   EXPECT_EQ(*format_npy({}, std::span<const float>(one)),
             file_of(dict_of("<f4", "()"), bytes_of<float>({7})));
+  const bool truths[] = {true, false};
+  EXPECT_EQ(*format_npy(vector, std::span<const bool>(truths)),
+            file_of(dict_of("|b1", "(2,)"), std::string("\x01\0", 2)));
 }
 
 TEST(Npy, EveryTypeConverts) {
@@ -137,11 +140,9 @@ TEST(Npy, TheCallersLimitHolds) {
   EXPECT_EQ(parse_npy(view(file), 7).error().code, Errc::too_large);
 }
 
-TEST(Npy, FilesThatCannotBeReadOrWrittenSaySo) {
+TEST(Npy, FilesThatCannotBeReadAndShapesThatDoNotFitSaySo) {
   EXPECT_EQ(read_npy("/no/such/file.npy").error().code, Errc::not_found);
   const std::vector<float> one{1};
-  EXPECT_EQ(write_npy("/no/such/folder/a.npy", {}, std::span<const float>(one)).error().code,
-            Errc::io);
   const std::vector<std::int64_t> shape{2};
   EXPECT_EQ(format_npy(shape, std::span<const float>(one)).error().code, Errc::internal);
 }
