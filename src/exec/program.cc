@@ -47,8 +47,15 @@ struct Prepared {
   plan::Layout layout;
 };
 
-Result<Prepared> prepare(graph::Graph graph, Arrange arrange = plan::make_layout) {
+// With a ledger, lowering is paid for while it lasts; the plan then has its own price for the
+// steps.
+Result<Prepared> prepare(graph::Graph graph, Ledger* ledger = nullptr,
+                         Arrange arrange = plan::make_layout) {
   TRY_VOID(graph::fuse(graph));
+  Reservation lowering;
+  if (ledger != nullptr) {
+    TRY(lowering, ledger->reserve(Category::code, kernels::lowering_bytes(graph)));
+  }
   TRY(kernels::Lowered lowered, kernels::lower(graph));
   plan::Layout layout = arrange(lowered);
   return Prepared{std::move(graph), std::move(lowered), std::move(layout)};
@@ -157,7 +164,7 @@ Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
   // Primitives are made for, and must run with, this many threads.
   omp_set_num_threads(options.threads);
   PrimitiveCache cache;
-  TRY(const Prepared prepared, prepare(std::move(graph), arrange));
+  TRY(const Prepared prepared, prepare(std::move(graph), &ledger, arrange));
   const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
   std::shared_ptr<Program> program(new Program());
   Engine& engine = *program->engine_;
@@ -188,7 +195,7 @@ Result<std::shared_ptr<const Program>> Program::load_blank(graph::Graph graph,
                                                            Ledger& ledger) {
   omp_set_num_threads(options.threads);
   PrimitiveCache cache;
-  TRY(const Prepared prepared, prepare(std::move(graph)));
+  TRY(const Prepared prepared, prepare(std::move(graph), &ledger));
   const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
   std::shared_ptr<Program> program(new Program());
   Engine& engine = *program->engine_;

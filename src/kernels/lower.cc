@@ -77,6 +77,21 @@ Desc plain_desc(const graph::Shape& dims, dnnl::memory::data_type type) {
   return {sizes, type, strides};
 }
 
+Bytes lowering_bytes(const graph::Graph& graph) {
+  // A descriptor of oneDNN's, and those that were looked at before it; one of its operands; and an
+  // entry of a list, as read and as kept.
+  constexpr Bytes kNode = 16 * 1024, kOperand = 2 * 1024, kEntry = 16;
+  Bytes total = 0;
+  for (const graph::Node& node : graph.nodes()) {
+    total += kNode + kOperand * node.inputs.size();
+    const bool lists = std::holds_alternative<graph::Gather>(node.op) ||
+                       std::holds_alternative<graph::Quantize>(node.op) ||
+                       std::holds_alternative<graph::Dequantize>(node.op);
+    if (lists) total += kEntry * graph.value(node.inputs[1]).type.elements();
+  }
+  return total;
+}
+
 Result<Lowered> lower(const graph::Graph& graph) {
   for (graph::ValueId id = 0; id < graph.value_count(); ++id) {
     const graph::Value& value = graph.value(id);

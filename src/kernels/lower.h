@@ -17,6 +17,11 @@ Desc plain_desc(const graph::Shape& dims,
 // unsupported, naming the node, for an operator or element type that has no kernel.
 Result<Lowered> lower(const graph::Graph& graph);
 
+// At least what lower() takes while it works, whatever the graph: more than measured, so that it
+// may be asked for before. Nothing in it grows with the size of a value, but for lists that the
+// graph itself holds.
+Bytes lowering_bytes(const graph::Graph& graph);
+
 // What decides the layouts beside the graph: instruction set in use and library version, for keys.
 std::string engine_version();
 
