@@ -75,12 +75,16 @@ Result<Quantized> read_quantized(NodeImport& node, std::size_t first) {
   return q;
 }
 
-// The float value behind a quantized one.
+// Whether a constant's recipe can say it all.
+bool is_constant_integer(NodeImport& node, const Quantized& q) {
+  return is_plain_integer(node.scope().graph().value(q.x)) && node.is_constant(q.scale) &&
+         (q.zero_point == graph::kNoValue || node.is_constant(q.zero_point));
+}
+
+// The float value behind a quantized one, between input and output.
 Result<ValueId> dequantize(NodeImport& node, const Quantized& q, std::size_t axis) {
-  const graph::Graph& graph = node.scope().graph();
-  const bool constants = is_plain_integer(graph.value(q.x)) && graph.is_constant(q.scale) &&
-                         (q.zero_point == graph::kNoValue || graph.is_constant(q.zero_point));
-  if (!constants) return node.emit(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
+  if (!is_constant_integer(node, q))
+    return node.emit(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
   TRY(auto recipe, dequantized(node, q.x, q.scale, q.zero_point, axis));
   return node.constant(std::move(recipe));
 }
@@ -89,10 +93,8 @@ Result<void> import_dequantize(NodeImport& node) {
   TRY_VOID(node.check_inputs(2, 3));
   TRY(const Quantized q, read_quantized(node, 0));
   TRY(const std::size_t axis, read_axis(node, q.x));
-  const graph::Graph& graph = node.scope().graph();
-  const bool constants = is_plain_integer(graph.value(q.x)) && graph.is_constant(q.scale) &&
-                         (q.zero_point == graph::kNoValue || graph.is_constant(q.zero_point));
-  if (!constants) return node.finish(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
+  if (!is_constant_integer(node, q))
+    return node.finish(graph::Dequantize{axis}, {q.x, q.scale, q.zero_point});
   TRY(auto recipe, dequantized(node, q.x, q.scale, q.zero_point, axis));
   return node.finish(std::move(recipe));
 }
