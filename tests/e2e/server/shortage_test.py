@@ -17,7 +17,6 @@ class Shortage(unittest.TestCase):
         """Sends a header and one byte; returns once the server has made room for the rest."""
         before = server.memory()["ledger"]["bodies"]
         client = server.connect()
-        self.addCleanup(client.close)
         client.sendall(upload_head(length) + b"x")
         self.assertTrue(harness.wait_for(
             lambda: server.memory()["ledger"]["bodies"] >= before + length), server.memory())
@@ -25,9 +24,9 @@ class Shortage(unittest.TestCase):
 
     def test_one_large_upload_leaves_health_checks_alone(self):
         with harness.Server("--memory-limit", "48M") as server:
-            self.begin_upload(server, 7 << 20)
-            for path in ("/health/", "/v2/health/live", "/memory/", "/"):
-                self.assertEqual(server.get(path).status, 200, path)
+            with self.begin_upload(server, 7 << 20):
+                for path in ("/health/", "/v2/health/live", "/memory/", "/"):
+                    self.assertEqual(server.get(path).status, 200, path)
 
     def test_hundreds_of_idle_connections_leave_uploads_alone(self):
         with harness.Server("--memory-limit", "48M") as server:
@@ -42,18 +41,18 @@ class Shortage(unittest.TestCase):
         with harness.Server("--memory-limit", "44M", "--max-upload", "64M") as server:
             memory = server.memory()
             free = (int(memory["limit_mb"]) << 20) - memory["reserved_bytes"]
-            self.begin_upload(server, free - 10 * KB)
-            for _ in range(3):
-                self.assertEqual(server.get("/health/").status, 200)
-            # When the connections are taken that the base counts, there is no memory for one more.
-            busy = [server.connect() for _ in range(7)]
-            for client in busy:
-                client.sendall(upload_head(2) + b"x")
-            self.assertTrue(harness.wait_for(lambda: self.turned_away(server)))
-            busy[0].close()
-            self.assertTrue(harness.wait_for(lambda: not self.turned_away(server)))
-            for client in busy:
-                client.close()
+            with self.begin_upload(server, free - 10 * KB):
+                for _ in range(3):
+                    self.assertEqual(server.get("/health/").status, 200)
+                # When the connections are taken that the base counts, no memory is left for one more.
+                busy = [server.connect() for _ in range(7)]
+                for client in busy:
+                    client.sendall(upload_head(2) + b"x")
+                self.assertTrue(harness.wait_for(lambda: self.turned_away(server)))
+                busy[0].close()
+                self.assertTrue(harness.wait_for(lambda: not self.turned_away(server)))
+                for client in busy:
+                    client.close()
 
     def turned_away(self, server):
         answer = server.get("/health/")
@@ -69,23 +68,23 @@ class Shortage(unittest.TestCase):
             self.assertTrue(harness.wait_for(lambda: server.memory()["connections"] == 17))
             memory = server.memory()
             free = (int(memory["limit_mb"]) << 20) - memory["reserved_bytes"]
-            self.begin_upload(server, free - 40 * KB)
-            for _ in range(4):
-                self.assertEqual(server.get("/health/").status, 200)
+            with self.begin_upload(server, free - 40 * KB):
+                for _ in range(4):
+                    self.assertEqual(server.get("/health/").status, 200)
             for client in idle:
                 client.close()
 
     def test_a_dripping_upload_earns_no_time(self):
         with harness.Server("--memory-limit", "96M", "--body-timeout", "1s") as server:
-            slow = self.begin_upload(server, 20_900_000)
-            self.assertEqual(server.post("/api/v1/classify", b"x" * (2 << 20)).status, 503)
-            for _ in range(10):
-                harness.time.sleep(0.3)
-                try:
-                    slow.sendall(b"x")
-                except OSError:
-                    break
-            self.assertTrue(harness.read_all(slow).startswith(b"HTTP/1.1 408"))
+            with self.begin_upload(server, 20_900_000) as slow:
+                self.assertEqual(server.post("/api/v1/classify", b"x" * (2 << 20)).status, 503)
+                for _ in range(10):
+                    harness.time.sleep(0.3)
+                    try:
+                        slow.sendall(b"x")
+                    except OSError:
+                        break
+                self.assertTrue(harness.read_all(slow).startswith(b"HTTP/1.1 408"))
             self.assertNotEqual(server.post("/api/v1/classify", b"x" * (2 << 20)).status, 503)
 
 
