@@ -6,16 +6,17 @@ cd "$(dirname "$0")"
 
 tools/install_packages.sh test
 
-# Python packages that Debian does not have (ONNX Runtime; onnx for the operator tests of opset 18).
+# Python packages that Debian does not have (ONNX Runtime; onnx for the operator tests of opset 18;
+# Triton's client for the inference protocol).
 # Tests that want them say so and are skipped where they could not be installed.
 python=build/python
 if [[ ! -x $python/bin/python ]]; then
   mkdir -p build
   /usr/bin/python3 -m venv $python
 fi
-$python/bin/python -c "import onnx, onnxruntime, numpy, PIL" 2>/dev/null ||
-  $python/bin/python -m pip install -q onnx onnxruntime numpy pillow ||
-  echo "test.sh: no ONNX Runtime from PyPI; its tests will be skipped" >&2
+$python/bin/python -c "import onnx, onnxruntime, numpy, PIL, tritonclient.http" 2>/dev/null ||
+  $python/bin/python -m pip install -q onnx onnxruntime numpy pillow 'tritonclient[http]' ||
+  echo "test.sh: no ONNX Runtime or Triton client from PyPI; their tests will be skipped" >&2
 
 # ONNX's own operator tests: Debian's stop at opset 17; onnx 1.13 is opset 18, and its package
 # holds them (that of later versions does not always).

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <thread>
+#include <utility>
 
 #include "diagnose/json_text.h"
 #include "server/errors.h"
@@ -113,13 +114,15 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
   return Diagnosed{std::move(*answer), lease->share(), lease->name(), lease->version()};
 }
 
-boost::json::object to_native(const Diagnosed& diagnosed) {
+boost::json::object to_native(Diagnosed& diagnosed) {
   const diagnose::Card& card = diagnosed.model->card();
+  // Set aside, so that nobody makes text of it that is thrown away.
+  auto& explanation = diagnosed.answer.explanation;
+  auto overlay =
+      explanation ? std::exchange(explanation->overlay_png, {}) : diagnose::EncodedPicture();
   json::value value = diagnose::to_json(diagnosed.answer, card);
+  if (explanation) explanation->overlay_png = std::move(overlay);
   json::object& native = value.as_object();
-  if (auto* explanations = native["explanations"].if_array())
-    for (auto& explanation : *explanations)
-      if (auto* object = explanation.if_object()) object->erase("overlay");
   if (auto* predictions = native["predictions"].if_array())
     for (std::size_t i = 0; i < predictions->size(); ++i) {
       const std::size_t id = diagnosed.answer.predictions[i].class_id;

@@ -3,10 +3,12 @@ installed; metrics checked line by line, and by promtool where it is installed."
 
 import base64
 import json
+import os
 import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -163,6 +165,9 @@ class Protocols(unittest.TestCase):
         self.assertEqual(len(answer.json()["predictions"][0]), 7)
 
     def test_tritonclient_is_served(self):
+        # Where ./test.sh has put what comes from PyPI.
+        sys.path.append(os.path.join(harness.SOURCE, "build", "python", "lib",
+                                     "python%d.%d" % sys.version_info[:2], "site-packages"))
         try:
             import numpy
             import tritonclient.http as triton

@@ -1,7 +1,12 @@
 """The seed's routes: its shapes, its percentages, its errors, its result page."""
 
 import base64
+import json
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 import unittest
 
 import harness
@@ -94,6 +99,61 @@ class Seed(unittest.TestCase):
         answer = self.server.post(location + "delete", b"", "application/x-www-form-urlencoded")
         self.assertEqual(answer.status, 303)
         self.assertEqual(self.server.get(location).status, 404)
+
+
+@unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+class ByCurl(unittest.TestCase):
+    """The commands that the seed's authors and users type."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Server()
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.photo = os.path.join(cls.folder.name, "skin.png")
+        with open(cls.photo, "wb") as file:
+            file.write(harness.PHOTO)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+        cls.server.stop()
+
+    def curl(self, path, *options):
+        done = subprocess.run(["curl", "--silent", "--show-error", "--max-time", "60", *options,
+                               f"http://127.0.0.1:{self.server.port}{path}"],
+                              capture_output=True, check=True)
+        return done.stdout
+
+    def test_health_and_memory(self):
+        self.assertEqual(self.curl("/health/"), b"ok")
+        memory = json.loads(self.curl("/memory/"))
+        self.assertEqual(memory["status"], "ok")
+        self.assertGreater(memory["memory"]["rss_mb"], 1)
+
+    def test_an_upload_leads_to_its_result(self):
+        for path, field in (("/upload/", f"image=@{self.photo}"),
+                            ("/upload/file/", f"image=@{self.photo};type=image/png")):
+            page = self.curl(path, "--location", "--form", field).decode()
+            self.assertIn("Dày sừng tiết bã", page)
+            self.assertRegex(page, r"\d+\.\d\d\s?%")
+        text = base64.b64encode(harness.PHOTO).decode()
+        with open(os.path.join(self.folder.name, "camera"), "w", encoding="ascii") as file:
+            file.write("data:image/png;base64," + text)
+        page = self.curl("/upload/", "--location", "--form", f"image=<{file.name}").decode()
+        self.assertIn("Dày sừng tiết bã", page)
+
+    def test_a_prediction_by_json(self):
+        with open(os.path.join(self.folder.name, "body"), "w", encoding="ascii") as file:
+            json.dump({"data": base64.b64encode(harness.PHOTO).decode()}, file)
+        answer = json.loads(self.curl("/predict_with_gradcam", "--header",
+                                      "Content-Type: application/json", "--data", f"@{file.name}"))
+        self.assertEqual({result["class"] for result in answer["results"]}, CLASSES)
+        self.assertAlmostEqual(sum(r["probability"] for r in answer["results"]), 100, delta=0.1)
+        self.assertTrue(base64.b64decode(answer["heatmap_base64"]).startswith(b"\x89PNG"))
+
+    def test_errors_are_json(self):
+        answer = json.loads(self.curl("/upload/", "--form", "image=not-a-photo"))
+        self.assertIn("error", answer)
 
 
 class WithoutHeatmaps(unittest.TestCase):
