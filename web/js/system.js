@@ -184,13 +184,14 @@ function memoryCard(now) {
 }
 
 function tiles(now) {
-  const tile = (name, value, note) =>
+  const tile = (name, value, note, more) =>
     h(
       "div",
       { class: "card tile" },
       h("dt", { class: "label" }, name),
       h("dd", { class: "figures big" }, value),
       note && h("dd", { class: "small muted" }, note),
+      more && h("dd", { class: "small muted" }, more),
     );
   const { sessions = {}, queue = {}, weights = {} } = now;
   return h(
@@ -211,6 +212,7 @@ function tiles(now) {
       t("system.weights"),
       megabytes(weights.bytes ?? 0),
       weights.placement && t(`system.placement.${weights.placement}`),
+      weights.fell_from && t("system.fell"),
     ),
     tile(t("system.uptime"), duration(now.uptime_s ?? 0), now.version),
   );

@@ -250,6 +250,7 @@ export const english = {
   "system.loaded": "loaded",
   "system.notLoaded": "not loaded yet",
   "system.weights": "Weights held",
+  "system.fell": "smaller than at start: memory became short",
   "system.plan": "The plan",
   "system.planEmpty": "The plan appears once the model has been looked at.",
   "system.live": "Live",

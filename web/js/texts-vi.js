@@ -248,6 +248,7 @@ export const vietnamese = {
   "system.loaded": "đã nạp",
   "system.notLoaded": "chưa nạp",
   "system.weights": "Trọng số nằm",
+  "system.fell": "nhỏ hơn lúc khởi động: bộ nhớ đã trở nên eo hẹp",
   "system.plan": "Kế hoạch",
   "system.planEmpty": "Kế hoạch hiện ra khi mô hình đã được xem xét.",
   "system.live": "Trực tiếp",

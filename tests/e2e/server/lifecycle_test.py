@@ -116,6 +116,19 @@ class Directory(unittest.TestCase):
         self.assertNotEqual(refused.status, 500)
         self.assertEqual(server.post("/api/v1/classify?model=first", harness.PHOTO).status, 200)
 
+    def test_whatever_the_folder_holds_the_limit_does(self):
+        """The first of the folder is surveyed; the others take what the ledger leaves."""
+        with harness.tempfile.TemporaryDirectory() as folder:
+            for name in "abc":
+                shutil.copy(harness.MODEL, os.path.join(folder, name + ".onnx"))
+            with harness.Server("--model-dir", folder, "--memory-limit", "64M", model=None) as server:
+                photo = harness.png(1500, 1200)
+                for name in "abcacb":
+                    for answer in harness.in_parallel(4, lambda i, name=name: server.post(
+                            "/api/v1/explain?model=" + name, photo)):
+                        self.assertEqual(answer.status, 200, (name, answer.body[:300]))
+                self.assertLess(server.status("VmHWM"), 64 * 1024)
+
     def test_the_least_recently_used_gives_way(self):
         with harness.tempfile.TemporaryDirectory() as folder:
             for name in "abcdef":
