@@ -143,6 +143,18 @@ Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& nod
                                         const Desc& result, bool allow_accumulate,
                                         dnnl::primitive_attr& attr);
 
+// The same one by one behind the node, where its kernel cannot: `value` is what it made, in a
+// buffer that may be overwritten. Returns where the result is.
+Result<Location> apply_post_ops(Builder& builder, const graph::Node& node,
+                                const graph::PostOps& post_ops, std::size_t first_operand,
+                                Location value);
+
+// oneDNN 2.6.3 has kernels that compute wrongly, and write past the end, where channels do not fill
+// the widest block: Binary in place where they are padded; Binary with post-ops in a narrower
+// block than the machine's; Convolution with channels last and a binary post-op.
+bool is_blocked(const Desc& desc);
+bool fills_blocks(const Desc& desc);
+
 // The integer forms; each does nothing and returns false where it does not apply.
 Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node);
 bool lower_integer_mean(Builder& builder, const graph::Node& node);

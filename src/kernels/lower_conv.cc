@@ -1,5 +1,6 @@
 // Convolutions and their data gradients. Layouts are oneDNN's choice, but a blocked input is kept
 // as it is where a fast kernel takes it, and a residual's layout decides the result's.
+#include <algorithm>
 #include <string_view>
 
 #include "kernels/builder.h"
@@ -36,8 +37,6 @@ bool is_slow(const dnnl::primitive_desc_base& pd) {
   const std::string_view name = pd.impl_info_str();
   return name.find("ref") != std::string_view::npos || name.find("gemm") != std::string_view::npos;
 }
-
-bool is_blocked(const Desc& desc) { return desc.data.format_desc.blocking.inner_nblks > 0; }
 
 using Forward = dnnl::convolution_forward;
 using Backward = dnnl::convolution_backward_data;
@@ -83,6 +82,12 @@ std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
   return std::nullopt;
 }
 
+bool has_binary(const graph::PostOps& post_ops) {
+  return std::ranges::any_of(post_ops, [](const graph::PostOp& post_op) {
+    return post_op.kind != graph::PostOp::Kind::unary;
+  });
+}
+
 }  // namespace
 
 Result<void> lower_conv(Builder& builder, const graph::Node& node) {
@@ -103,9 +108,13 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
       // The residual will be reordered instead.
     }
   }
+  const bool is_safe =
+      is_blocked(output_desc) || fills_blocks(output_desc) || !has_binary(op.post_ops);
   dnnl::primitive_attr attr = attributes();
-  TRY(PostOpArguments post,
-      append_post_ops(builder, node, op.post_ops, 3, output_desc, true, attr));
+  PostOpArguments post;
+  if (is_safe) {
+    TRY(post, append_post_ops(builder, node, op.post_ops, 3, output_desc, true, attr));
+  }
   pd = forward_pd(shape, input_desc, output_desc, has_bias, attr);
 
   const Location input = builder.get(node.inputs[0], input_desc);
@@ -122,11 +131,14 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
     arguments.push_back(argument(
         DNNL_ARG_BIAS, builder.get(node.inputs[2], Desc({shape.output[1]}, Type::f32, Tag::a))));
   arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
-  const Location output = post.accumulate
-                              ? builder.place(node.output, *post.accumulate, output_desc)
-                              : builder.make(node.output, output_desc);
+  Location output = post.accumulate ? Location{post.accumulate->operand, output_desc}
+                                    : builder.temporary(output_desc);
   arguments.push_back(argument(DNNL_ARG_DST, output));
   builder.emit(node.name, pd, std::move(arguments));
+  if (!is_safe) {
+    TRY(output, apply_post_ops(builder, node, op.post_ops, 3, output));
+  }
+  builder.place(node.output, output, output.desc);
   return {};
 }
 

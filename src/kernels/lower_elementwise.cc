@@ -89,6 +89,13 @@ Result<void> native_binary(Builder& builder, const graph::Node& node, const grap
 
 }  // namespace
 
+bool is_blocked(const Desc& desc) { return desc.data.format_desc.blocking.inner_nblks > 0; }
+
+bool fills_blocks(const Desc& desc) {
+  constexpr dnnl_dim_t kWidestBlock = 16;
+  return desc.data.ndims > 1 && desc.data.dims[1] % kWidestBlock == 0;
+}
+
 std::optional<Eltwise> eltwise_of(const graph::Unary& op) {
   switch (op.fn) {
     case UnaryFn::relu:
@@ -130,8 +137,8 @@ std::optional<Eltwise> eltwise_of(const graph::Unary& op) {
 
 namespace {
 
-// oneDNN 2.6 keeps one set of parameters for each algorithm of a list and computes a second function
-// of the same algorithm with the first's, in silence.
+// oneDNN 2.6 keeps one set of parameters for each algorithm of a list and computes a second
+// function of the same algorithm with the first's, in silence.
 bool repeats_an_algorithm(const dnnl::post_ops& list) {
   std::vector<Eltwise> seen;
   for (int i = 0; i < list.len(); ++i) {
@@ -193,31 +200,72 @@ Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& nod
   return out;
 }
 
+namespace {
+
+void emit_eltwise(Builder& builder, const graph::Node& node, const Eltwise& eltwise,
+                  const Location& from, const Location& to) {
+  const dnnl::eltwise_forward::primitive_desc pd(
+      {dnnl::prop_kind::forward_inference, eltwise.algorithm, from.desc, eltwise.alpha,
+       eltwise.beta},
+      attributes(), cpu_engine());
+  builder.emit(node.name, pd, {argument(DNNL_ARG_SRC, from), argument(DNNL_ARG_DST, to)});
+}
+
+Result<void> apply_unary(Builder& builder, const graph::Node& node, const graph::Unary& op,
+                         const Location& value) {
+  if (op.fn == UnaryFn::hard_sigmoid) {
+    emit_eltwise(builder, node, {algorithm::eltwise_linear, op.alpha, op.beta}, value, value);
+    emit_eltwise(builder, node, {algorithm::eltwise_clip, 0, 1}, value, value);
+    return {};
+  }
+  const auto eltwise = eltwise_of(op);
+  if (!eltwise) return fail(Errc::internal, "post-op ", graph::to_string(op.fn), " has no kernel");
+  emit_eltwise(builder, node, *eltwise, value, value);
+  return {};
+}
+
+}  // namespace
+
+Result<Location> apply_post_ops(Builder& builder, const graph::Node& node,
+                                const graph::PostOps& post_ops, std::size_t first_operand,
+                                Location value) {
+  std::size_t operand = first_operand;
+  for (const graph::PostOp& post_op : post_ops) {
+    if (post_op.kind == graph::PostOp::Kind::unary) {
+      TRY_VOID(apply_unary(builder, node, post_op.unary, value));
+      continue;
+    }
+    const graph::ValueId other = node.inputs[operand++];
+    const graph::Shape dims = padded_to(builder.shape(other), builder.shape(node.output).size());
+    const bool is_full = dims == builder.shape(node.output);
+    const Location b = builder.get(other, is_full ? value.desc : blocked_like(value.desc, dims));
+    const auto fn = post_op.kind == graph::PostOp::Kind::binary_add ? algorithm::binary_add
+                                                                    : algorithm::binary_mul;
+    const dnnl::binary::primitive_desc pd({fn, value.desc, b.desc, value.desc}, attributes(),
+                                          cpu_engine());
+    const Location y = is_padded(value.desc) ? builder.temporary(value.desc) : value;
+    builder.emit(
+        node.name, pd,
+        {argument(DNNL_ARG_SRC_0, value), argument(DNNL_ARG_SRC_1, b), argument(DNNL_ARG_DST, y)});
+    value = y;
+  }
+  return value;
+}
+
 Result<void> lower_unary(Builder& builder, const graph::Node& node) {
   const auto& op = std::get<graph::Unary>(node.op);
   if (op.fn == UnaryFn::hard_sigmoid) {
     // Two steps: a line, then its ends cut off.
     const Location input = builder.where(node.inputs[0]);
     const Location output = output_like(builder, node, 0, input);
-    const dnnl::eltwise_forward::primitive_desc line(
-        {dnnl::prop_kind::forward_inference, algorithm::eltwise_linear, input.desc, op.alpha,
-         op.beta},
-        attributes(), cpu_engine());
-    const dnnl::eltwise_forward::primitive_desc cut(
-        {dnnl::prop_kind::forward_inference, algorithm::eltwise_clip, input.desc, 0, 1},
-        attributes(), cpu_engine());
-    builder.emit(node.name, line, {argument(DNNL_ARG_SRC, input), argument(DNNL_ARG_DST, output)});
-    builder.emit(node.name, cut, {argument(DNNL_ARG_SRC, output), argument(DNNL_ARG_DST, output)});
+    emit_eltwise(builder, node, {algorithm::eltwise_linear, op.alpha, op.beta}, input, output);
+    emit_eltwise(builder, node, {algorithm::eltwise_clip, 0, 1}, output, output);
     return {};
   }
   if (const auto eltwise = eltwise_of(op)) {
     const Location input = builder.where(node.inputs[0]);
     const Location output = output_like(builder, node, 0, input);
-    const dnnl::eltwise_forward::primitive_desc pd(
-        {dnnl::prop_kind::forward_inference, eltwise->algorithm, input.desc, eltwise->alpha,
-         eltwise->beta},
-        attributes(), cpu_engine());
-    builder.emit(node.name, pd, {argument(DNNL_ARG_SRC, input), argument(DNNL_ARG_DST, output)});
+    emit_eltwise(builder, node, *eltwise, input, output);
     return {};
   }
   const Location input = builder.get_plain(node.inputs[0]);
@@ -282,21 +330,25 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
   const graph::Shape dims = padded_to(builder.shape(small), shape.size());
   Location b = builder.get(small, dims == shape ? a.desc : blocked_like(a.desc, dims));
 
-  const auto make = [&](dnnl::primitive_attr& attr) -> Result<PostOpArguments> {
-    return append_post_ops(builder, node, op.post_ops, 2, a.desc, false, attr);
-  };
+  const bool is_safe = !is_blocked(a.desc) || fills_blocks(a.desc);
   dnnl::primitive_attr attr = attributes();
-  TRY(PostOpArguments post, make(attr));
+  PostOpArguments post;
+  if (is_safe) {
+    TRY(post, append_post_ops(builder, node, op.post_ops, 2, a.desc, false, attr));
+  }
   const dnnl::binary::desc desc(*algorithm, a.desc, b.desc, a.desc);
   const dnnl::binary::primitive_desc pd(desc, attr, cpu_engine());
-  // oneDNN 2.6.3's AVX2 kernel computes wrongly in place where channels are padded.
-  const Location y = needs_expansion     ? builder.place(node.output, a, a.desc)
-                     : is_padded(a.desc) ? builder.make(node.output, a.desc)
-                                         : output_like(builder, node, large, a);
+  const bool in_place = needs_expansion || (!is_padded(a.desc) && builder.may_overwrite(a) &&
+                                            !builder.other_input_in(node, large, a));
+  Location y = in_place ? a : builder.temporary(a.desc);
   std::vector<Argument> arguments{argument(DNNL_ARG_SRC_0, a), argument(DNNL_ARG_SRC_1, b)};
   arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
   arguments.push_back(argument(DNNL_ARG_DST, y));
   builder.emit(node.name, pd, std::move(arguments));
+  if (!is_safe) {
+    TRY(y, apply_post_ops(builder, node, op.post_ops, 2, y));
+  }
+  builder.place(node.output, y, y.desc);
   return {};
 }
 

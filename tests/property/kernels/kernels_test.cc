@@ -1,0 +1,122 @@
+// What the machine's kernels compute, in one arena, is what the operators' definitions say: random
+// graphs through the whole line, from simplify() to the session, against the reference evaluator.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "exec/program.h"
+#include "property/gradients/random_graph.h"
+#include "property/kernels/channels.h"
+#include "property/passes/random_graph.h"
+#include "unit/graph/build.h"
+
+namespace dermlens {
+namespace {
+
+using graph::Graph;
+using graph::Tensor;
+using graph::ValueId;
+
+constexpr double kFloat = 2e-4;  // single precision, through a dozen layers
+
+void fill(exec::Session& session, const exec::Program& program, const std::string& name,
+          const Tensor& tensor) {
+  const auto index = program.find_input(name);
+  if (!index) return;  // nothing depends on it
+  std::ranges::transform(tensor.reals, session.input(*index).begin(),
+                         [](double number) { return static_cast<float>(number); });
+}
+
+// The outputs of `graph`, in order, as the engine computes them.
+std::vector<Tensor> run_engine(const Graph& graph, const std::vector<Tensor>& inputs) {
+  using graph::testing::must;
+  Graph prepared = graph;
+  const Result<void> simplified = graph::simplify(prepared);
+  EXPECT_TRUE(simplified.has_value()) << simplified.error().message;
+  Ledger ledger(Bytes{1} << 30);
+  exec::ProgramOptions options;
+  options.placement = plan::Placement::resident;
+  const auto program = must(exec::Program::load(std::move(prepared), options, ledger));
+  const auto session = must(exec::Session::open(program, ledger));
+  const auto fill_all = [&](bool late) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (graph.inputs()[i].late == late)
+        fill(*session, *program, graph.value(graph.inputs()[i].value).name, inputs[i]);
+  };
+  fill_all(false);
+  EXPECT_TRUE(session->forward().has_value());
+  fill_all(true);
+  EXPECT_TRUE(session->backward().has_value());
+  std::vector<Tensor> results;
+  for (const ValueId output : graph.outputs()) {
+    const auto index = program->find_output(graph.value(output).name);
+    EXPECT_TRUE(index.has_value());
+    const auto values = session->output(*index);
+    results.push_back({graph.value(output).type, {values.begin(), values.end()}, {}});
+  }
+  return results;
+}
+
+void expect_as_defined(const Graph& graph, unsigned seed) {
+  std::mt19937 random(seed);
+  const std::vector<Tensor> inputs = graph::testing::random_inputs(graph, random);
+  const auto wanted = graph::evaluate(graph, inputs, graph.outputs());
+  ASSERT_TRUE(wanted.has_value()) << wanted.error().message;
+  EXPECT_LE(graph::testing::difference(run_engine(graph, inputs), *wanted), kFloat);
+}
+
+class RandomGraphs : public testing::TestWithParam<unsigned> {};
+
+TEST_P(RandomGraphs, OfAwkwardChannelsAreComputedAsDefined) {
+  for (unsigned i = 0; i < 25; ++i) {
+    SCOPED_TRACE(GetParam() * 25 + i);
+    expect_as_defined(graph::testing::awkward_channels(GetParam() * 25 + i), i);
+  }
+}
+
+TEST_P(RandomGraphs, OfSmallNetworksAreComputedAsDefined) {
+  for (unsigned i = 0; i < 25; ++i) {
+    SCOPED_TRACE(GetParam() * 25 + i);
+    expect_as_defined(
+        graph::testing::random_graph(GetParam() * 25 + i, graph::testing::Constants::rounded), i);
+  }
+}
+
+TEST_P(RandomGraphs, OfEveryDifferentiableOperatorAreComputedAsDefined) {
+  for (unsigned i = 0; i < 25; ++i) {
+    SCOPED_TRACE(GetParam() * 25 + i);
+    grad::RandomGraph random(GetParam() * 25 + i);
+    for (int step = 0; step < 12; ++step) random.grow();
+    Graph& graph = random.check.graph;
+    graph.add_output(random.values[random.values.size() / 2]);
+    graph.add_output(random.values.back());
+    expect_as_defined(graph, i);
+  }
+}
+
+// The sum cannot become part of the convolution: it is a kernel of its own, in the layout that
+// groups of eight ask for, which is not the machine's widest.
+TEST(Kernels, AddToAnObservedConvolutionAsDefined) {
+  using namespace graph::testing;
+  for (const std::int64_t channels : {8, 24, 40, 104}) {
+    SCOPED_TRACE(channels);
+    std::mt19937 random(7);
+    Graph graph;
+    const ValueId image = input(graph, "image", {1, 3, 14, 14});
+    const ValueId stem = conv(graph, image, channels, 3, random);
+    const ValueId weights = random_constant(graph, {channels, 8, 3, 3}, random);
+    const ValueId groups = must(graph.add(graph::Conv{geometry(2, 1, 1, channels / 8), {}},
+                                          {stem, weights, graph::kNoValue}));
+    const ValueId start = unary(graph, graph::UnaryFn::relu, groups);
+    const ValueId branch = conv(graph, start, channels, 1, random);
+    graph.add_output(branch);
+    const ValueId sum = binary(graph, graph::BinaryFn::add, start, branch);
+    graph.add_output(unary(graph, graph::UnaryFn::relu, sum));
+    expect_as_defined(graph, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, RandomGraphs, testing::Range(0U, 8U));
+
+}  // namespace
+}  // namespace dermlens
