@@ -68,9 +68,11 @@ export function takePhoto() {
   let current = null;
   const stop = () => current?.getTracks().forEach((track) => track.stop());
 
+  // One at a time: `flip` waits until it is over, or a second stream would never be stopped.
   const start = async () => {
     stop();
     shutter.disabled = true;
+    flip.disabled = true;
     try {
       current = await stream(facing);
       if (!dialog.open) return stop();
@@ -87,6 +89,8 @@ export function takePhoto() {
       flip.hidden = devices.filter((device) => device.kind === "videoinput").length < 2;
     } catch (error) {
       if (dialog.open) hint.textContent = t(reason(error));
+    } finally {
+      flip.disabled = false;
     }
   };
 

@@ -52,7 +52,7 @@ export function facts({ latest, id, made, open, toggled }) {
       h(
         "ul",
         { class: "small muted" },
-        latest.warnings.map((text) => h("li", {}, text)),
+        latest.warnings.map((text) => h("li", { lang: "en" }, text)),
       ),
     ],
   );

@@ -290,7 +290,7 @@ export class ResultView {
       "div",
       { class: "actions" },
       button("another", "camera", () => this.app.toStart(), "main"),
-      button("png", "download", () => this.savePng()),
+      !this.stage.missing && button("png", "download", () => this.savePng()),
       button("json", "download", () => this.saveJson()),
       button("print", "print", () => print()),
       button("delete", "trash", () => this.askToDelete(true), "grave"),

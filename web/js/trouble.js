@@ -99,7 +99,7 @@ export function troubleNote(error, { again, automatic = false, known = false } =
         "details",
         { class: "small" },
         h("summary", {}, t("trouble.detail")),
-        h("p", {}, said.detail),
+        h("p", { lang: "en" }, said.detail),
       ),
   );
   element.setAttribute("role", "alert");
@@ -172,7 +172,7 @@ export function errorView(place) {
           "details",
           { class: "small muted" },
           h("summary", {}, t("trouble.detail")),
-          h("p", {}, said.detail),
+          h("p", { lang: "en" }, said.detail),
         ),
       h("p", { class: "row" }, h("a", { class: "button main", href: "/" }, t("trouble.start"))),
     );

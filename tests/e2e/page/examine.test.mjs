@@ -230,6 +230,62 @@ test("the camera gives a photo that is answered", () =>
     await page.waitForSelector(".bars");
   }));
 
+test("however often the camera is switched, one stream is open, and none afterwards", () =>
+  withPage({}, async (page) => {
+    await page.addInitScript(() => {
+      const media = navigator.mediaDevices;
+      const open = media.getUserMedia.bind(media);
+      globalThis.tracks = [];
+      media.getUserMedia = async (wish) => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        const stream = await open(wish);
+        globalThis.tracks.push(...stream.getTracks());
+        return stream;
+      };
+      media.enumerateDevices = async () => [{ kind: "videoinput" }, { kind: "videoinput" }];
+    });
+    await page.goto("/");
+    await page.click("#camera");
+    await page.waitForSelector("#camera-flip:not([hidden])");
+    await page.evaluate(() => {
+      document.getElementById("camera-flip").click();
+      document.getElementById("camera-flip").click();
+    });
+    await page.waitForFunction(() => globalThis.tracks.length > 1);
+    await page.waitForSelector("#shutter:enabled");
+    await page.waitForTimeout(500);
+    const live = () =>
+      page.evaluate(
+        () => globalThis.tracks.filter(({ readyState }) => readyState === "live").length,
+      );
+    assert.equal(await live(), 1);
+    await page.click("#camera-close");
+    await page.waitForSelector("dialog.camera", { state: "detached" });
+    assert.equal(await live(), 0);
+  }));
+
+test("no overlay is sent to a page that draws the map itself, and yet one is kept", () =>
+  withPage({}, async (page) => {
+    const answered = page.waitForResponse((response) => response.url().includes("/explain?"));
+    await examine(page);
+    const { overlay } = (await (await answered).json()).explanations[0];
+    assert.equal(overlay.b64, undefined);
+    const kept = await page.request.get(overlay.url);
+    assert.equal(kept.headers()["content-type"], "image/png");
+  }));
+
+test("where the photo is missing no picture is offered", () =>
+  withPage({}, async (page) => {
+    await examine(page);
+    const address = page.url();
+    page.expectRefusal(404);
+    await page.route("**/photo.jpg", (route) => route.fulfill({ status: 404 }));
+    await page.goto(address);
+    await page.getByText("No photo was kept").waitFor();
+    assert.equal(await page.locator("#do-png").count(), 0);
+    assert.equal(await page.locator("#do-json").count(), 1);
+  }));
+
 test("a photo can be dropped and pasted", () =>
   withPage({}, async (page) => {
     const bytes = [...skinPng(64, 48)];
