@@ -13,12 +13,16 @@ namespace {
 
 namespace json = boost::json;
 
+std::string overlay_address(const std::string& id) {
+  return "/api/v1/results/" + id + "/overlay.png";
+}
+
 Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explain) {
   TRY(const PhotoInput input, read_photo_input(app, request, explain));
   auto diagnosed = diagnose_photo(app, request, input, request.parameter("model").value_or(""));
   if (!diagnosed) return std::move(diagnosed).error();
   json::object native = to_native(*diagnosed);
-  if (input.keep) keep_result(app, input, *diagnosed, native);
+  const bool kept = input.keep && keep_result(app, input, *diagnosed, native);
   HttpResponse response;
   const auto& explanation = diagnosed->answer.explanation;
   if (explanation) {
@@ -31,6 +35,8 @@ Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explai
     if (input.overlay_in_answer)
       out["overlay"] = {{"mime", "image/png"},
                         {"b64", diagnose::to_base64(explanation->overlay_png)}};
+    else if (input.overlay_by_link && kept)
+      out["overlay"] = {{"mime", "image/png"}, {"url", overlay_address(diagnosed->answer.id)}};
   }
   response.body = to_text(native);
   return response;

@@ -7,13 +7,15 @@ import { StartView } from "./start.js";
 import { ResultView } from "./result.js";
 import { troubleNote } from "./trouble.js";
 
+const MOST_RESULTS = 8; // the server is asked for older ones
+
 const idInPath = () => location.pathname.match(/^\/result\/([0-9a-f]{32})\/?$/)?.[1] ?? null;
 
 export function startExamine(place) {
   const app = {
     place,
     model: null,
-    results: new Map(), // id -> {answer, file}, what this page has seen
+    results: new Map(), // id -> {answer, file}, what this page has seen last, oldest first
     view: null,
 
     show(view) {
@@ -27,7 +29,9 @@ export function startExamine(place) {
       app.show(new StartView(app, file));
     },
     toResult(answer, file) {
+      app.results.delete(answer.id);
       app.results.set(answer.id, { answer, file });
+      if (app.results.size > MOST_RESULTS) app.results.delete(app.results.keys().next().value);
       const address = `/result/${answer.id}/`;
       if (location.pathname !== address) history.pushState({}, "", address);
       app.show(new ResultView(app, answer, file));

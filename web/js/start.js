@@ -93,7 +93,10 @@ export class StartView {
     try {
       const answer = await api.explain(
         this.file,
-        limits.heatmaps ? { target: "top1" } : { output: "photo" },
+        // The page draws the map itself; the overlay is for those who open the result's address.
+        limits.heatmaps
+          ? { target: "top1", output: "map,photo,overlay_url" }
+          : { output: "photo" },
         {
           notes: this.notes,
           signal: this.calling.signal,
