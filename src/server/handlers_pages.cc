@@ -25,11 +25,23 @@ Values page_values(const App& app, const HttpRequest& request) {
   values.set("max_pixels_mp", std::to_string(app.options.max_pixels / 1'000'000));
   values.set("disclaimer_error", std::string(disclaimer_sentence(language, 0)));
   values.set("disclaimer_clinical", std::string(disclaimer_sentence(language, 1)));
-  values.declare_list("limits");
-  if (const auto model = app.models->peek())
-    for (const diagnose::LocalizedText& limit : model->card().limits)
-      values.append("limits").set("text", limit.in(language));
   return values;
+}
+
+void add_limits(Values& values, const App& app, const HttpRequest& request,
+                std::string_view model_name) {
+  // Whose limits the pages know by heart: those of the model that comes with dermlens.
+  constexpr std::string_view kShipped = "skin7-b0";
+  const auto model = app.models->peek(model_name);
+  const std::string_view name = model != nullptr     ? std::string_view(model->card().name)
+                                : model_name.empty() ? app.models->default_name()
+                                                     : model_name;
+  values.set("shipped", name == kShipped);
+  values.declare_list("limits");
+  if (model == nullptr) return;
+  values.set("class_count", std::to_string(model->card().labels.size()));
+  for (const diagnose::LocalizedText& limit : model->card().limits)
+    values.append("limits").set("text", limit.in(language_of(request)));
 }
 
 Result<HttpResponse> page_response(const App& app, const HttpRequest& request,
@@ -52,7 +64,9 @@ std::string minute_of(std::time_t time) {
 }
 
 Result<HttpResponse> get_start_page(App& app, HttpRequest& request) {
-  return page_response(app, request, "page", page_values(app, request));
+  Values values = page_values(app, request);
+  add_limits(values, app, request, {});
+  return page_response(app, request, "page", values);
 }
 
 Result<HttpResponse> get_system_page(App& app, HttpRequest& request) {

@@ -216,7 +216,9 @@ Result<HttpResponse> get_result_page(App& app, HttpRequest& request) {
   values.set("id", id);
   values.set("created", minute_of(found.sizes.created));
   if (const json::value* model = find(native, "model")) {
-    values.set("result_model_name", text_in(*model, "name"));
+    const std::string name = text_in(*model, "name");
+    values.set("result_model_name", name);
+    if (!name.empty()) add_limits(values, app, request, name);
     values.set("result_model_version", text_in(*model, "version"));
   }
   const std::string address = "/api/v1/results/" + id;

@@ -9,8 +9,13 @@
 
 namespace dermlens::server {
 
-// The values that templates.h lists as common to all pages, and the loaded model's limits.
+// The values that templates.h lists as common to all pages.
 Values page_values(const App& app, const HttpRequest& request);
+
+// What must be said of a model, by its file's or its card's name (empty: the default one), as far
+// as its card is at hand: shipped, class_count, limits.
+void add_limits(Values& values, const App& app, const HttpRequest& request,
+                std::string_view model_name);
 
 // Renders one of the six templates. With ?lang= the choice is remembered in a cookie.
 Result<HttpResponse> page_response(const App& app, const HttpRequest& request,

@@ -59,8 +59,14 @@ export class ResultView {
     if (this.url) URL.revokeObjectURL(this.url);
   }
 
+  // The model that answered; of another one than the page's nothing is known but its name.
+  model() {
+    const { app, answer } = this;
+    return app.model?.name === answer.model.name ? app.model : { name: answer.model.name };
+  }
+
   name(prediction) {
-    return nameOf(this.app.model, prediction);
+    return nameOf(this.model(), prediction);
   }
 
   chosenPrediction() {
@@ -120,7 +126,7 @@ export class ResultView {
         "section",
         { class: "answers" },
         this.unknown(),
-        limitsNote(app.model),
+        limitsNote(this.model()),
         this.bars(),
         this.disclaimers(),
         this.actions(),
@@ -248,7 +254,7 @@ export class ResultView {
   }
 
   trust() {
-    const sentences = limitSentences(this.app.model, this.app.model?.name ?? limits.modelName);
+    const sentences = limitSentences(this.model());
     return h(
       "details",
       { class: "about" },

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { announce, h, icon, replace } from "./dom.js";
 import { cameraHere, takePhoto } from "./camera.js";
-import { classesOf, countOf, limitSentences, limitsNote, nameOf, spelled } from "./conditions.js";
+import { classesOf, counted, limitSentences, limitsNote, nameOf } from "./conditions.js";
 import { limits } from "./limits.js";
 import { fileSize, percent, t } from "./language.js";
 import { watchQueue } from "./progress.js";
@@ -152,17 +152,16 @@ export class StartView {
     const { app } = this;
     app.place.className = "start";
     this.trouble?.stop();
-    const n = spelled(countOf(app.model));
     replace(
       app.place,
       h(
         "section",
         { class: "intro" },
         h("h1", { tabindex: "-1" }, t("start.title")),
-        h("p", { class: "lead" }, t("start.lead", { n })),
+        h("p", { class: "lead" }, counted("start.lead", "start.leadAny", app.model)),
       ),
       h("section", { class: "intake card", "aria-label": t("start.place") }, this.intake()),
-      h("section", { class: "limits stack" }, limitsNote(app.model), this.more(n)),
+      h("section", { class: "limits stack" }, limitsNote(app.model), this.more()),
     );
   }
 
@@ -324,7 +323,7 @@ export class StartView {
     ];
   }
 
-  more(n) {
+  more() {
     const classes = classesOf(this.app.model);
     return h(
       "div",
@@ -333,7 +332,7 @@ export class StartView {
         h(
           "details",
           {},
-          h("summary", {}, t("limits.conditions", { n })),
+          h("summary", {}, counted("limits.conditions", "limits.more", this.app.model)),
           h(
             "ul",
             {},
@@ -347,9 +346,7 @@ export class StartView {
         h(
           "ul",
           {},
-          limitSentences(this.app.model, this.app.model?.name ?? limits.modelName).map((text) =>
-            h("li", {}, text),
-          ),
+          limitSentences(this.app.model).map((text) => h("li", {}, text)),
         ),
       ),
     );

@@ -11,6 +11,8 @@ export const english = {
   "start.title": "See a skin photo the way the model does",
   "start.lead":
     "Add one photo of an area of skin. The model compares it with the {n} conditions it has learned and shows which part of the photo led to its answer. For research and demonstration only.",
+  "start.leadAny":
+    "Add one photo of an area of skin. The model compares it with what it has learned and shows which part of the photo led to its answer. For research and demonstration only.",
   "start.place": "Add a photo",
   "start.drop": "Drop a photo here, or paste one.",
   "start.dropNow": "Let go to use this photo",
@@ -51,12 +53,16 @@ export const english = {
   "step.cancel": "Cancel",
 
   "limits.title": "It knows only {n} conditions",
+  "limits.titleAny": "It knows only what it has learned",
   "limits.text":
     "Melanoma and other cancers are not among them; such a photo is still given one of the {n} names. If a spot is new, changes, bleeds or worries you, have a doctor look at it, whatever is shown here.",
   "limits.textOther":
     "Any photo is given one of its {n} names, whatever it shows. If something worries you, have a doctor look at it.",
+  "limits.textOtherAny":
+    "Any photo is given one of the names it has learned, whatever it shows. If something worries you, have a doctor look at it.",
   "limits.conditions": "The {n} conditions",
   "limits.more": "How far to trust it",
+  "limits.useAny": "Research and demonstration only; not a medical device.",
   "limits.use": "Research and demonstration only; not a medical device; non-commercial.",
   "limits.accuracy":
     "On the one atlas that was labelled with care it was right for 71 photos of 100. The 84 of 100 over all sources flatters it: sources and conditions go together there.",

@@ -11,6 +11,8 @@ export const vietnamese = {
   "start.title": "Xem ảnh da theo cách mô hình nhìn",
   "start.lead":
     "Chọn một ảnh chụp vùng da. Mô hình so sánh ảnh với {n} tình trạng đã học và chỉ ra phần nào của ảnh đã dẫn đến câu trả lời. Chỉ dành cho nghiên cứu và trình diễn.",
+  "start.leadAny":
+    "Chọn một ảnh chụp vùng da. Mô hình so sánh ảnh với những gì đã học và chỉ ra phần nào của ảnh đã dẫn đến câu trả lời. Chỉ dành cho nghiên cứu và trình diễn.",
   "start.place": "Thêm ảnh",
   "start.drop": "Thả ảnh vào đây, hoặc dán ảnh.",
   "start.dropNow": "Thả ra để dùng ảnh này",
@@ -51,12 +53,16 @@ export const vietnamese = {
   "step.cancel": "Hủy",
 
   "limits.title": "Mô hình chỉ biết {n} tình trạng da",
+  "limits.titleAny": "Mô hình chỉ biết những gì đã học",
   "limits.text":
     "U hắc tố (melanoma) và các ung thư da khác không nằm trong số đó; ảnh như vậy vẫn bị gán một trong {n} tên. Nếu một nốt trên da mới xuất hiện, thay đổi, chảy máu hoặc khiến bạn lo lắng, hãy đi khám, dù ở đây hiện kết quả gì.",
   "limits.textOther":
     "Ảnh nào cũng bị gán một trong {n} tên, dù ảnh chụp gì. Nếu điều gì khiến bạn lo lắng, hãy đi khám.",
+  "limits.textOtherAny":
+    "Ảnh nào cũng bị gán một trong các tên đã học, dù ảnh chụp gì. Nếu điều gì khiến bạn lo lắng, hãy đi khám.",
   "limits.conditions": "Danh sách {n} tình trạng",
   "limits.more": "Nên tin đến mức nào",
+  "limits.useAny": "Chỉ dùng cho nghiên cứu và trình diễn; không phải thiết bị y tế.",
   "limits.use": "Chỉ dùng cho nghiên cứu và trình diễn; không phải thiết bị y tế; phi thương mại.",
   "limits.accuracy":
     "Trên tập ảnh duy nhất được gán nhãn cẩn thận, mô hình đúng 71 trên 100 ảnh. Con số 84 trên 100 tính trên mọi nguồn là quá đẹp: ở đó nguồn ảnh và bệnh gắn liền với nhau.",

@@ -148,3 +148,41 @@ test("an address that leads nowhere says so, in the reader's language", async ()
       );
     });
 });
+
+test("what the server says in English is marked so for readers of another language", async () => {
+  const server = await serve();
+  for (const scripts of [true, false])
+    await withPage(server, { language: "vi", scripts }, async (page) => {
+      page.expectRefusal(404);
+      await page.goto("/nowhere");
+      const said = page.getByText("there is nothing at this address");
+      assert.equal(await said.last().getAttribute("lang"), "en");
+    });
+});
+
+test("of a model that states nothing the page claims nothing", async () => {
+  const other = new URL("../../golden/fixtures/mbconv/model.onnx", import.meta.url).pathname;
+  const server = await serve("--model", other);
+  const claims = /melanom|seven|bảy|non-commercial|phi thương mại/i;
+  const look = async (options) =>
+    withPage(server, options, async (page) => {
+      await page.goto("/");
+      await page.waitForSelector(".limits");
+      const text = await page.textContent("body");
+      assert.doesNotMatch(text, claims);
+      assert.match(text, options.language === "vi" ? /Ảnh nào cũng bị gán/ : /Any photo is given/);
+    });
+  for (const language of ["vi", "en"])
+    for (const scripts of [true, false]) await look({ language, scripts });
+  await withPage(server, { scripts: false }, async (page) => {
+    await page.goto("/");
+    await page.setInputFiles("#image", asFile(skinPng()));
+    await page.click("form button.main");
+    await page.waitForURL(/\/result\//, { timeout: 60_000 });
+    const text = await page.textContent("main");
+    assert.doesNotMatch(text, claims);
+    assert.match(text, /It knows only \d+ classes/);
+    await page.reload();
+  });
+  for (const scripts of [true, false]) await look({ language: "en", scripts });
+});
