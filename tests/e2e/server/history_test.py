@@ -8,6 +8,17 @@ import unittest
 import harness
 
 
+def noise(width, height):
+    """A photo that no format makes smaller."""
+    rows = b"".join(b"\0" + os.urandom(width * 3) for _ in range(height))
+    def chunk(kind, data):
+        return (harness.struct.pack(">I", len(data)) + kind + data
+                + harness.struct.pack(">I", harness.zlib.crc32(kind + data)))
+    header = harness.struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            + chunk(b"IDAT", harness.zlib.compress(rows, 0)) + chunk(b"IEND", b""))
+
+
 class History(unittest.TestCase):
     def setUp(self):
         self.folder = harness.tempfile.TemporaryDirectory()
@@ -63,6 +74,57 @@ class History(unittest.TestCase):
             self.assertEqual(server.request("DELETE", "/api/v1/history").status, 400)
             gone = server.request("DELETE", "/api/v1/history?older_than_days=0").json()
             self.assertEqual(gone["deleted"], 1)
+
+    def test_readers_that_do_not_read_stay_within_the_limit(self):
+        with self.server("--memory-limit", "64M", "--sessions", "1", "--result-ttl", "1s",
+                         "--max-upload", "8M") as server:
+            body, kind = harness.multipart({}, noise(1000, 800))
+            answer = server.post("/upload/", body, kind)
+            self.assertEqual(answer.status, 302, answer.body)
+            name = answer.headers["Location"].split("/")[2]
+            self.assertTrue(harness.wait_for(lambda: server.memory()["results_held"] == 0))
+            path = f"/api/v1/results/{name}/overlay.png"
+            picture = server.get(path).body
+            self.assertGreater(len(picture), 1 << 20)
+            readers = []
+            with harness.Watch(server, "RssAnon") as anonymous:
+                for _ in range(3 * (64 << 20) // len(picture)):
+                    reader = harness.socket.socket()
+                    reader.setsockopt(harness.socket.SOL_SOCKET, harness.socket.SO_RCVBUF, 4096)
+                    reader.connect(("127.0.0.1", server.port))
+                    reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
+                                   "Connection: close\r\n\r\n".encode())
+                    readers.append(reader)
+                self.assertTrue(harness.wait_for(
+                    lambda: server.memory()["ledger"]["results"] > len(picture)))
+                harness.time.sleep(1)
+            self.assertLess(anonymous.peak_kb, 64 * 1024)
+            answers = harness.in_parallel(len(readers), lambda i: harness.read_all(readers[i]))
+            self.assertEqual({answer[9:12] for answer in answers}, {b"200", b"503"})
+            for reader, answer in zip(readers, answers):
+                reader.close()
+                if answer[9:12] == b"200":
+                    self.assertTrue(answer.endswith(picture))
+            self.assertEqual(server.get(path).body, picture)
+
+    def test_what_is_deleted_is_on_no_disk(self):
+        photo = noise(600, 400)
+        with self.server("--result-ttl", "1s") as server:
+            body, kind = harness.multipart({"symptom": "a private matter"}, photo)
+            name = server.post("/upload/", body, kind).headers["Location"].split("/")[2]
+            kept = server.get(f"/api/v1/results/{name}/photo.jpg").body
+            piece = kept[len(kept) // 2:][:64]
+            self.assertTrue(self.on_disk(piece) and self.on_disk(b"a private matter"))
+            self.assertEqual(server.request("DELETE", "/api/v1/results/" + name).status, 204)
+            self.assertFalse(self.on_disk(piece))
+            self.assertFalse(self.on_disk(b"a private matter"))
+
+    def on_disk(self, piece):
+        found = False
+        for name in os.listdir(self.folder.name):
+            with open(os.path.join(self.folder.name, name), "rb") as file:
+                found = found or piece in file.read()
+        return found
 
     def test_without_the_option_nothing_is_written_or_listed(self):
         with harness.Server() as server:
