@@ -96,26 +96,20 @@ void compile_step(const kernels::Step& from, Engine& engine) {
   engine.steps.push_back(std::move(step));
 }
 
-// What the process has in memory, shared pages of files included.
-Bytes occupied() {
-  const ProcessMemory memory = read_process_memory();
-  return memory.anon + memory.file;
-}
-
-// Machine code, and the library's pages that making it touches, are measured: what the process
-// holds more than before, never less than nothing.
+// Machine code and descriptions are measured: what the process has of its own more than before,
+// never less than nothing. The library's pages that making them touches are given back after.
 Result<void> compile(const Prepared& prepared, PrimitiveCache& cache, Engine& engine,
                      Ledger& ledger) {
   TRY(engine.code_hold, ledger.reserve(Category::code, engine.plan.code));
   cache.open();
-  const Bytes before = occupied();
+  const Bytes before = read_process_memory().anon;
   try {
     for (const kernels::Step& step : prepared.lowered.steps) compile_step(step, engine);
   } catch (const dnnl::error& error) {
     return fail(error.status == dnnl_out_of_memory ? Errc::no_memory : Errc::unsupported,
                 "a kernel cannot be made (", error.what(), ")");
   }
-  const Bytes after = occupied();
+  const Bytes after = read_process_memory().anon;
   engine.plan.code = after > before ? after - before : 0;
   engine.buffer_offsets = prepared.layout.arena.offsets;
   engine.late_begin = prepared.lowered.late_begin;
@@ -161,6 +155,15 @@ Result<plan::Plan> make_plan(graph::Graph graph, int threads) {
 Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
                                                      const ProgramOptions& options, Ledger& ledger,
                                                      Arrange arrange) {
+  auto program = make(std::move(graph), options, ledger, arrange);
+  // Half of the library is for making kernels, and the graph is gone.
+  trim_heap();
+  return program;
+}
+
+Result<std::shared_ptr<const Program>> Program::make(graph::Graph graph,
+                                                     const ProgramOptions& options, Ledger& ledger,
+                                                     Arrange arrange) {
   // Primitives are made for, and must run with, this many threads.
   omp_set_num_threads(options.threads);
   PrimitiveCache cache;
@@ -193,6 +196,14 @@ Result<std::shared_ptr<const Program>> Program::load(graph::Graph graph,
 Result<std::shared_ptr<const Program>> Program::load_blank(graph::Graph graph,
                                                            const ProgramOptions& options,
                                                            Ledger& ledger) {
+  auto program = make_blank(std::move(graph), options, ledger);
+  trim_heap();
+  return program;
+}
+
+Result<std::shared_ptr<const Program>> Program::make_blank(graph::Graph graph,
+                                                           const ProgramOptions& options,
+                                                           Ledger& ledger) {
   omp_set_num_threads(options.threads);
   PrimitiveCache cache;
   TRY(const Prepared prepared, prepare(std::move(graph), &ledger));
@@ -202,8 +213,7 @@ Result<std::shared_ptr<const Program>> Program::load_blank(graph::Graph graph,
   engine.threads = options.threads;
   engine.plan = prepared.layout.plan;
   engine.plan.placement = plan::Placement::resident;
-  TRY(engine.weights, WeightStore::make_blank(source, ledger));
-  for (const auto& file : options.files) file->drop(0, file->bytes().size());
+  TRY(engine.weights, WeightStore::make_blank(source));
   TRY_VOID(compile(prepared, cache, engine, ledger));
   describe(prepared, program->inputs_, program->outputs_);
   return program;

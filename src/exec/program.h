@@ -52,8 +52,7 @@ class Program {
                                                      const ProgramOptions& options, Ledger& ledger,
                                                      Arrange arrange = plan::make_layout);
   // As load(), but weights are zeros that take no memory, whatever the placement asked for, and no
-  // file is written: to measure what running takes besides them. The weights are laid out once and
-  // thrown away, as building a pack does.
+  // file is written: to measure what running takes besides them.
   static Result<std::shared_ptr<const Program>> load_blank(graph::Graph graph,
                                                            const ProgramOptions& options,
                                                            Ledger& ledger);
@@ -76,6 +75,12 @@ class Program {
  private:
   friend class Session;
   Program();
+  static Result<std::shared_ptr<const Program>> make(graph::Graph graph,
+                                                     const ProgramOptions& options, Ledger& ledger,
+                                                     Arrange arrange);
+  static Result<std::shared_ptr<const Program>> make_blank(graph::Graph graph,
+                                                           const ProgramOptions& options,
+                                                           Ledger& ledger);
   std::vector<TensorInfo> inputs_, outputs_;
   std::unique_ptr<Engine> engine_;
 };

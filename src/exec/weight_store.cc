@@ -24,12 +24,8 @@ WeightStore WeightStore::outlined(const pack::Source& source, plan::Placement pl
   return store;
 }
 
-Result<WeightStore> WeightStore::make_blank(const pack::Source& source, Ledger& ledger) {
+Result<WeightStore> WeightStore::make_blank(const pack::Source& source) {
   WeightStore store = outlined(source, plan::Placement::resident);
-  const pack::Sink nowhere = [](Bytes, ByteView) -> Result<void> { return {}; };
-  for (const bool small : {false, true}) {
-    TRY_VOID(pack::write_weights(source, small, ledger, nowhere));
-  }
   TRY(store.small_, Anonymous::map(source.layout.plan.small));
   TRY(store.large_, Anonymous::map(source.layout.plan.weights));
   return store;

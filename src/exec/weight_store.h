@@ -19,7 +19,7 @@ class WeightStore {
                                   const std::string& cache_dir, Ledger& ledger);
 
   // Zeros in place of every weight: pages that are only read, which take no memory.
-  static Result<WeightStore> make_blank(const pack::Source& source, Ledger& ledger);
+  static Result<WeightStore> make_blank(const pack::Source& source);
 
   std::byte* address(kernels::WeightId id) const;
   // Before and after a step that reads these weights; only streaming does anything.

@@ -5,6 +5,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -75,6 +76,7 @@ void pin_allocator() {
   ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
   ::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+  ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
 }  // namespace dermlens

@@ -28,7 +28,8 @@ void trim_heap();
 
 // Pins glibc's allocator to what a planned process needs, once, at the start of main: two arenas,
 // and every block of 64 KiB or more mapped on its own, so that freeing it gives it back at once
-// and the threshold does not creep upwards.
+// and the threshold does not creep upwards. And pins the kernel to small pages: else, as the page
+// cache happens to hold a file, reading one byte of it may map 2 MB.
 void pin_allocator();
 
 }  // namespace dermlens

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -41,6 +40,34 @@ class Workspace {
   std::vector<std::byte> target_;
 };
 
+constexpr std::size_t kAtOnce = std::size_t{1} << 20;
+
+// All rows, some at a time: the pages of the model's file that were read go before the next come.
+void read_by_parts(const graph::Value& value, std::span<float> plain) {
+  if (plain.empty()) return;
+  const std::size_t rows =
+      value.type.shape.empty() ? 1 : static_cast<std::size_t>(value.type.shape.front());
+  const ByteView stored = value.constant->stored;
+  const std::size_t elements = plain.size() / rows;
+  const std::size_t bytes = stored.size() / rows;
+  const std::size_t part =
+      std::clamp<std::size_t>(kAtOnce / std::max<std::size_t>(1, bytes), 1, rows);
+  for (std::size_t row = 0; row < rows; row += part) {
+    const std::size_t count = std::min(part, rows - row);
+    graph::read_rows(value, row, count, plain.subspan(row * elements, count * elements));
+    drop_pages(stored.subspan(row * bytes, count * bytes));
+  }
+}
+
+// The same where the bytes are wanted as they are.
+void copy_by_parts(ByteView stored, std::span<std::byte> out) {
+  for (std::size_t at = 0; at < stored.size(); at += kAtOnce) {
+    const ByteView part = stored.subspan(at, std::min(kAtOnce, stored.size() - at));
+    std::ranges::copy(part, out.begin() + static_cast<std::ptrdiff_t>(at));
+    drop_pages(part);
+  }
+}
+
 void multiply_rows(std::span<float> values, const std::vector<float>& factor) {
   if (factor.empty()) return;
   const std::size_t row = values.size() / factor.size();
@@ -71,12 +98,10 @@ Result<void> write_weights(const Source& source, bool small, Ledger& ledger, con
     const kernels::Weight& weight = source.lowered.weights[i];
     const graph::Value& value = source.graph.value(weight.value);
     const std::span<float> plain = space.plain(value.type.elements());
-    const std::size_t rows =
-        value.type.shape.empty() ? 1 : static_cast<std::size_t>(value.type.shape.front());
     if (weight.as_stored) {
-      std::memcpy(plain.data(), value.constant->stored.data(), value.constant->stored.size());
+      copy_by_parts(value.constant->stored, std::as_writable_bytes(plain));
     } else {
-      graph::read_rows(value, 0, rows, plain);
+      read_by_parts(value, plain);
       TRY_VOID(expect_finite(value, plain));
       multiply_rows(plain, weight.factor);
     }

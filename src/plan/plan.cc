@@ -70,19 +70,19 @@ void lay_out_weights(const kernels::Lowered& lowered, Layout& layout) {
 }
 
 Bytes streaming_window(const kernels::Lowered& lowered, const Layout& layout) {
-  constexpr Bytes kBlock = 64 * 1024;  // what the kernel maps around a fault
-  // And ahead of it, where the page cache keeps the file in large folios: 0.8 MB were measured.
-  constexpr Bytes kAhead = 1536 * 1024;
+  // The kernel maps the aligned block around a fault, before a weight's first page and behind its
+  // last.
+  constexpr Bytes kAround = 2 * 64 * 1024;
   Bytes window = 0;
   for (const kernels::Step& step : lowered.steps) {
     Bytes bytes = 0;
     for (const kernels::Argument& argument : step.arguments)
       if (argument.operand.kind == kernels::Operand::Kind::weight &&
           !layout.weight_is_small[argument.operand.index])
-        bytes += align_up(lowered.weights[argument.operand.index].bytes, kPage) + kBlock;
+        bytes += align_up(lowered.weights[argument.operand.index].bytes, kPage) + kAround;
     window = std::max(window, bytes);
   }
-  return std::min(window + kAhead, layout.plan.weights);
+  return std::min(window, layout.plan.weights);
 }
 
 std::string bytes_of(const kernels::Desc& desc) {
