@@ -2,6 +2,7 @@
 
 #include "diagnose/card.h"
 #include "diagnose/metadata_text.h"
+#include "kernels/precision.h"
 #include "onnx/outline.h"
 
 namespace dermlens::diagnose {
@@ -45,6 +46,8 @@ Result<Network> read_network(const std::string& path, Bytes most_bytes) {
   auto read = read_card(model);
   if (!read) return within(path, std::move(read).error());
   Card card = std::move(*read);
+  if (std::string warning = kernels::precision_of(model.graph).warning; !warning.empty())
+    card.warnings.push_back(std::move(warning));
   const graph::Graph& graph = model.graph;
   const graph::ValueId input = *onnx::find_value(model, card.input);
   const graph::ValueId output = *onnx::find_value(model, card.output);

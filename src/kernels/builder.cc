@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/precision.h"
+
 namespace dermlens::kernels {
 namespace {
 
@@ -34,13 +36,6 @@ Bytes element_count(const Desc& desc) {
   Bytes total = 1;
   for (int i = 0; i < desc.data.ndims; ++i) total *= static_cast<Bytes>(desc.data.dims[i]);
   return total;
-}
-
-// The same layout for fp32.
-Desc float_like(const Desc& desc) {
-  dnnl_memory_desc_t data = desc.data;
-  data.data_type = dnnl_f32;
-  return Desc(data);
 }
 
 // Which nodes run in the forward part: those that an output needs which no late input reaches.
@@ -117,6 +112,12 @@ dnnl::memory::dims to_dims(const graph::Shape& shape) {
   return shape.empty() ? dnnl::memory::dims{1} : dnnl::memory::dims(shape.begin(), shape.end());
 }
 
+Desc with_type(const Desc& desc, Type type) {
+  dnnl_memory_desc_t data = desc.data;
+  data.data_type = static_cast<dnnl_data_type_t>(type);
+  return Desc(data);
+}
+
 dnnl::primitive_attr attributes() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -127,7 +128,8 @@ Builder::Builder(const graph::Graph& graph)
     : graph_(graph),
       locations_(graph.value_count()),
       last_use_(graph.value_count(), 0),
-      users_(graph.users()) {
+      users_(graph.users()),
+      brief_(bf16_values(graph)) {
   const std::vector<bool> early = early_nodes(graph);
   for (const bool part : {true, false}) {
     for (graph::NodeId id = 0; id < graph.nodes().size(); ++id)
@@ -159,11 +161,17 @@ void Builder::begin(graph::NodeId node, bool late) {
 }
 
 Location Builder::where(graph::ValueId value) {
+  const Location made = where_made(value);
+  if (made.desc.data_type() != Type::bf16) return made;
+  return get(value, with_type(made.desc, Type::f32));
+}
+
+Location Builder::where_made(graph::ValueId value) {
   if (!locations_[value].empty()) return locations_[value].front();
   if (const auto integers = quantized(value)) {
     dnnl::primitive_attr attr = attributes();
     attr.set_output_scales(0, {integers->scale});
-    const Location real = make(value, float_like(integers->location.desc));
+    const Location real = make(value, with_type(integers->location.desc, Type::f32));
     const dnnl::reorder::primitive_desc pd(cpu_engine(), integers->location.desc, cpu_engine(),
                                            real.desc, attr);
     emit(graph_.value(value).name, pd,
@@ -178,11 +186,11 @@ Location Builder::get(graph::ValueId value, const Desc& desc) {
   if (graph_.is_constant(value)) return weight(value, plain_desc(desc.dims()), desc);
   for (const Location& location : locations_[value])
     if (same_bytes(location.desc, desc)) return {location.operand, desc};
-  Location from = where(value);
+  Location from = where_made(value);
   if (from.desc.dims() != desc.dims()) {
     // Another shape of the same elements goes through the row-major form.
-    from = get(value, plain_desc(shape(value)));
-    from.desc = plain_desc(desc.dims());
+    from = get(value, plain_desc(shape(value), desc.data_type()));
+    from.desc = plain_desc(desc.dims(), desc.data_type());
   }
   const Location to = new_buffer(desc);
   buffer_state_[to.operand.index].values.push_back(value);

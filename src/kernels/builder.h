@@ -30,8 +30,16 @@ class Builder {
   // Begins the node: what it reads for the last time may be overwritten by it.
   void begin(graph::NodeId node, bool late);
 
-  // The value in the layout it was made in (a constant: row-major).
+  // The value as fp32 in the layout it was made in (a constant: row-major).
   Location where(graph::ValueId value);
+  // The same, but as bf16 where it was made so.
+  Location where_made(graph::ValueId value);
+  // Whether who makes the value may make it as bf16: all who read it take that.
+  bool may_be_bf16(graph::ValueId value) const { return brief_[value]; }
+  // An operand of a node that computes in its input's type.
+  Location operand_of(const graph::Node& node, std::size_t index) {
+    return may_be_bf16(node.output) ? where_made(node.inputs[index]) : where(node.inputs[index]);
+  }
   // The value in a given layout; `desc` may have other dimensions with the same elements in the
   // same row-major order. Emits a reorder where needed.
   Location get(graph::ValueId value, const Desc& desc);
@@ -91,6 +99,7 @@ class Builder {
   std::vector<std::size_t> last_use_;  // by value: position of the last node that reads it
   std::vector<BufferState> buffer_state_;
   std::vector<std::vector<graph::NodeId>> users_;
+  std::vector<bool> brief_;                   // by value: bf16_values()
   std::map<graph::ValueId, Quantized> lazy_;  // without location: that is looked up
   std::size_t position_ = 0;
   bool late_ = false;
@@ -113,6 +122,8 @@ inline Argument argument(int id, const Location& location, const Desc& desc) {
 }
 
 dnnl::memory::dims to_dims(const graph::Shape& shape);
+// The same layout for another element type.
+Desc with_type(const Desc& desc, Type type);
 // Scratchpads are ours.
 dnnl::primitive_attr attributes();
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "kernels/builder.h"
+#include "kernels/precision.h"
 
 namespace dermlens::kernels {
 namespace {
@@ -11,12 +12,14 @@ namespace {
 using dnnl::memory;
 
 struct ConvShape {
+  Type type = Type::f32;  // of the input and the weights
   memory::dims input, weights, output, strides, dilations, pads_begin, pads_end;
 };
 
 ConvShape conv_shape(const graph::ConvGeometry& geometry, const graph::Shape& input,
                      const graph::Shape& weights, const graph::Shape& output) {
-  ConvShape shape{to_dims(input),
+  ConvShape shape{Type::f32,
+                  to_dims(input),
                   to_dims(weights),
                   to_dims(output),
                   to_dims(geometry.strides),
@@ -31,7 +34,7 @@ ConvShape conv_shape(const graph::ConvGeometry& geometry, const graph::Shape& in
   return shape;
 }
 
-Desc any(const memory::dims& dims) { return {dims, Type::f32, Tag::any}; }
+Desc any(const memory::dims& dims, Type type = Type::f32) { return {dims, type, Tag::any}; }
 
 bool is_slow(const dnnl::primitive_desc_base& pd) {
   const std::string_view name = pd.impl_info_str();
@@ -47,37 +50,40 @@ Forward::primitive_desc forward_pd(const ConvShape& shape, const Desc& input, co
   const Desc bias_desc = bias ? Desc({shape.output[1]}, Type::f32, Tag::a) : Desc();
   const auto algorithm = dnnl::algorithm::convolution_direct;
   const Forward::desc desc =
-      bias ? Forward::desc(kind, algorithm, input, any(shape.weights), bias_desc, output,
-                           shape.strides, shape.dilations, shape.pads_begin, shape.pads_end)
-           : Forward::desc(kind, algorithm, input, any(shape.weights), output, shape.strides,
-                           shape.dilations, shape.pads_begin, shape.pads_end);
+      bias ? Forward::desc(kind, algorithm, input, any(shape.weights, shape.type), bias_desc,
+                           output, shape.strides, shape.dilations, shape.pads_begin, shape.pads_end)
+           : Forward::desc(kind, algorithm, input, any(shape.weights, shape.type), output,
+                           shape.strides, shape.dilations, shape.pads_begin, shape.pads_end);
   return {desc, attr, cpu_engine()};
 }
 
 // The layouts without post-ops in mind: the input as it lies if that is blocked and fast.
-Forward::primitive_desc choose_layouts(const ConvShape& shape, const Desc& input, bool bias) {
-  if (is_blocked(input)) {
+Forward::primitive_desc choose_layouts(const ConvShape& shape, const Desc& made, Type result,
+                                       bool bias) {
+  if (is_blocked(made)) {
     try {
-      auto pd = forward_pd(shape, input, any(shape.output), bias, attributes());
+      auto pd = forward_pd(shape, with_type(made, shape.type), any(shape.output, result), bias,
+                           attributes());
       if (!is_slow(pd)) return pd;
     } catch (const dnnl::error&) {
       // No kernel takes this layout; let oneDNN choose.
     }
   }
-  return forward_pd(shape, any(shape.input), any(shape.output), bias, attributes());
+  return forward_pd(shape, any(shape.input, shape.type), any(shape.output, result), bias,
+                    attributes());
 }
 
 // The residual's layout, if there is one and it is blocked: adding it then needs no reorder.
 std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
-                                    const graph::PostOps& post_ops) {
+                                    const graph::PostOps& post_ops, Type type) {
   std::size_t operand = 3;
   for (const graph::PostOp& post_op : post_ops) {
     if (post_op.kind == graph::PostOp::Kind::unary) continue;
     const graph::ValueId value = node.inputs[operand++];
     if (builder.shape(value) != builder.shape(node.output) || builder.graph().is_constant(value))
       continue;
-    const Desc desc = builder.where(value).desc;
-    if (is_blocked(desc)) return desc;
+    const Desc desc = builder.where_made(value).desc;
+    if (is_blocked(desc)) return with_type(desc, type);
   }
   return std::nullopt;
 }
@@ -94,13 +100,16 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
   TRY(const bool done, lower_integer_conv(builder, node));
   if (done) return {};
   const auto& op = std::get<graph::Conv>(node.op);
-  const ConvShape shape = conv_shape(op.geometry, builder.shape(node.inputs[0]),
-                                     builder.shape(node.inputs[1]), builder.shape(node.output));
+  ConvShape shape = conv_shape(op.geometry, builder.shape(node.inputs[0]),
+                               builder.shape(node.inputs[1]), builder.shape(node.output));
+  if (is_bf16(builder.graph(), node)) shape.type = Type::bf16;
+  const Type result_type = builder.may_be_bf16(node.output) ? shape.type : Type::f32;
   const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
-  auto pd = choose_layouts(shape, builder.where(node.inputs[0]).desc, has_bias);
+  auto pd = choose_layouts(shape, builder.where_made(node.inputs[0]).desc, result_type, has_bias);
   const Desc input_desc = pd.src_desc();
   Desc output_desc = pd.dst_desc();
-  if (const auto wish = residual_layout(builder, node, op.post_ops); wish && *wish != output_desc) {
+  if (const auto wish = residual_layout(builder, node, op.post_ops, result_type);
+      wish && *wish != output_desc) {
     try {
       auto other = forward_pd(shape, input_desc, *wish, has_bias, attributes());
       if (!is_slow(other)) output_desc = *wish;

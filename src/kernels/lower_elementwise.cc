@@ -256,14 +256,14 @@ Result<void> lower_unary(Builder& builder, const graph::Node& node) {
   const auto& op = std::get<graph::Unary>(node.op);
   if (op.fn == UnaryFn::hard_sigmoid) {
     // Two steps: a line, then its ends cut off.
-    const Location input = builder.where(node.inputs[0]);
+    const Location input = builder.operand_of(node, 0);
     const Location output = output_like(builder, node, 0, input);
     emit_eltwise(builder, node, {algorithm::eltwise_linear, op.alpha, op.beta}, input, output);
     emit_eltwise(builder, node, {algorithm::eltwise_clip, 0, 1}, output, output);
     return {};
   }
   if (const auto eltwise = eltwise_of(op)) {
-    const Location input = builder.where(node.inputs[0]);
+    const Location input = builder.operand_of(node, 0);
     const Location output = output_like(builder, node, 0, input);
     emit_eltwise(builder, node, *eltwise, input, output);
     return {};
@@ -325,7 +325,7 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
     large = 1;
   const bool needs_expansion = builder.shape(node.inputs[large]) != shape;
   const Location a = needs_expansion ? expanded(builder, node, node.inputs[large], shape)
-                                     : builder.where(node.inputs[large]);
+                                     : builder.operand_of(node, large);
   const graph::ValueId small = node.inputs[1 - large];
   const graph::Shape dims = padded_to(builder.shape(small), shape.size());
   Location b = builder.get(small, dims == shape ? a.desc : blocked_like(a.desc, dims));

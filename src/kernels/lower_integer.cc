@@ -6,6 +6,7 @@
 
 #include "kernels/builder.h"
 #include "kernels/native.h"
+#include "kernels/precision.h"
 
 namespace dermlens::kernels {
 namespace {
@@ -20,14 +21,6 @@ struct Result8 {
   Type type = Type::f32;
   float scale = 1;
 };
-
-// Without VNNI, integer kernels give up a bit of the weights so as not to overflow; fp32 does not.
-bool has_vnni() {
-  constexpr unsigned kAvx2Vnni = dnnl_cpu_isa_avx2_vnni,
-                     kAvx512Vnni = dnnl_cpu_isa_avx512_core_vnni;
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  return (isa & kAvx2Vnni) == kAvx2Vnni || (isa & kAvx512Vnni) == kAvx512Vnni;
-}
 
 Type integer_type(const graph::Graph& graph, graph::ValueId value) {
   return graph.value(value).type.dtype == graph::DType::i8 ? Type::s8 : Type::u8;
@@ -206,7 +199,7 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   const auto& op = std::get<graph::Conv>(node.op);
   const auto input = builder.quantized(node.inputs[0]);
   const auto scales = weight_scales(builder.graph().value(node.inputs[1]));
-  if (!input || !scales || !has_vnni()) return false;
+  if (!input || !scales || !computes_integers()) return false;
   const graph::Shape& shape = builder.shape(node.output);
   const Result8 result = result_of(builder, node);
   const Desc result_desc = channels_last(shape, result.type);

@@ -1,13 +1,15 @@
 // Matrix products, softmax, and conversions that change no fp32 value.
 #include "kernels/builder.h"
+#include "kernels/precision.h"
 
 namespace dermlens::kernels {
 namespace {
 
 // The operand's dimensions, padded to `rank`, with the last two swapped where asked; a view of the
 // row-major value.
-Desc matrix_view(const graph::Shape& shape, std::size_t rank, bool transpose) {
-  const Desc plain = plain_desc(padded_to(shape, rank));
+Desc matrix_view(const graph::Shape& shape, std::size_t rank, bool transpose,
+                 Type type = Type::f32) {
+  const Desc plain = plain_desc(padded_to(shape, rank), type);
   if (!transpose) return plain;
   std::vector<int> permutation(rank);
   for (std::size_t i = 0; i < rank; ++i) permutation[i] = static_cast<int>(i);
@@ -23,10 +25,11 @@ Result<void> lower_matmul(Builder& builder, const graph::Node& node) {
   const std::size_t rank = shape.size();
   const graph::ValueId a = node.inputs[0], b = node.inputs[1];
   const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
-  const Desc a_desc = matrix_view(builder.shape(a), rank, op.transpose_a);
+  const Type type = is_bf16(builder.graph(), node) ? Type::bf16 : Type::f32;
+  const Desc a_desc = matrix_view(builder.shape(a), rank, op.transpose_a, type);
   const Desc b_view = matrix_view(builder.shape(b), rank, op.transpose_b);
   const bool b_constant = builder.graph().is_constant(b);
-  const Desc b_wish = b_constant ? Desc(b_view.dims(), Type::f32, Tag::any) : b_view;
+  const Desc b_wish = b_constant ? Desc(b_view.dims(), type, Tag::any) : b_view;
   const Desc y_desc = plain_desc(shape);
   Desc bias_desc;
   if (has_bias) bias_desc = plain_desc(padded_to(builder.shape(node.inputs[2]), rank));
@@ -38,7 +41,8 @@ Result<void> lower_matmul(Builder& builder, const graph::Node& node) {
   const dnnl::matmul::primitive_desc pd(desc, attr, cpu_engine());
 
   const auto operand = [&](graph::ValueId value, const Desc& view) {
-    return argument(0, builder.get_plain(value), view);
+    return argument(0, builder.get(value, plain_desc(builder.shape(value), view.data_type())),
+                    view);
   };
   std::vector<Argument> arguments{operand(a, a_desc)};
   arguments[0].id = DNNL_ARG_SRC;

@@ -41,7 +41,8 @@ void lower_global_pool(Builder& builder, const graph::Node& node, const graph::R
   const graph::Shape kernel(input.begin() + 2, input.end());
   reduced.insert(reduced.end(), kernel.size(), 1);
   const dnnl::memory::dims ones(kernel.size(), 1), zeros(kernel.size(), 0);
-  const Location x = builder.where(node.inputs[0]);
+  // A mean takes bf16 whatever its own result is; nobody else is asked to.
+  const Location x = builder.where_made(node.inputs[0]);
   const bool is_max = op.fn == graph::ReduceFn::max;
   dnnl::primitive_attr attr = attributes();
   if (op.fn == graph::ReduceFn::sum) {
@@ -54,7 +55,7 @@ void lower_global_pool(Builder& builder, const graph::Node& node, const graph::R
   const dnnl::pooling_forward::primitive_desc pd(
       {dnnl::prop_kind::forward_inference,
        is_max ? algorithm::pooling_max : algorithm::pooling_avg_include_padding, x.desc,
-       Desc(to_dims(reduced), Type::f32, Tag::any), ones, to_dims(kernel), zeros, zeros},
+       Desc(to_dims(reduced), x.desc.data_type(), Tag::any), ones, to_dims(kernel), zeros, zeros},
       attr, cpu_engine());
   const Location y =
       op.keep_dims ? builder.make(node.output, pd.dst_desc()) : builder.temporary(pd.dst_desc());
@@ -115,8 +116,8 @@ Result<void> lower_reduce(Builder& builder, const graph::Node& node) {
 
 Result<void> lower_pool(Builder& builder, const graph::Node& node) {
   const graph::PoolGeometry& g = std::get<graph::Pool>(node.op).geometry;
-  const Location x = builder.where(node.inputs[0]);
-  const Desc wish = blocked_like(x.desc, builder.shape(node.output));
+  const Location x = builder.operand_of(node, 0);
+  const Desc wish = with_type(blocked_like(x.desc, builder.shape(node.output)), x.desc.data_type());
   const dnnl::pooling_v2_forward::primitive_desc pd(
       {dnnl::prop_kind::forward_inference, algorithm_of(g.kind), x.desc, wish, to_dims(g.strides),
        to_dims(g.kernel), gaps(g.dilations), to_dims(g.pads_begin), to_dims(g.pads_end)},

@@ -45,14 +45,19 @@ bool overflowed(float value, std::uint16_t narrow, DType type) {
   return std::isfinite(value) && (narrow & 0x7FFF) == infinity;
 }
 
-Result<void> write_narrow(ByteView stored, DType type, const MappedFile* file,
+Result<void> write_narrow(ByteView stored, DType from, DType type, const MappedFile* file,
                           const ByteSink& sink) {
   std::array<float, kElementsAtOnce> wide;
   std::array<std::uint16_t, kElementsAtOnce> narrow;
+  const std::size_t element = graph::size_of(from);
+  graph::Value numbers;
+  numbers.constant = graph::Constant{from, {}, nullptr, 0, {}, {}};
   while (!stored.empty()) {
-    const ByteView piece = stored.first(std::min(stored.size(), sizeof wide));
-    const std::size_t count = piece.size() / sizeof(float);
-    std::memcpy(wide.data(), piece.data(), piece.size());
+    const ByteView piece = stored.first(std::min(stored.size(), kElementsAtOnce * element));
+    const std::size_t count = piece.size() / element;
+    numbers.type.shape = {static_cast<std::int64_t>(count)};
+    numbers.constant->stored = piece;
+    graph::read_rows(numbers, 0, count, std::span(wide).first(count));
     for (std::size_t i = 0; i < count; ++i) {
       narrow[i] = type == DType::f16 ? to_half(wide[i]) : to_bfloat(wide[i]);
       if (overflowed(wide[i], narrow[i], type))
@@ -84,14 +89,16 @@ Result<NewTensor> narrowed(const graph::Constant& constant, graph::Shape shape, 
                            std::shared_ptr<const MappedFile> file) {
   if (stored_as != DType::f16 && stored_as != DType::bf16)
     return fail(Errc::usage, "cannot narrow to ", graph::to_string(stored_as));
-  if (constant.stored_as != DType::f32 || !constant.scale.empty() || !constant.zero_point.empty())
-    return fail(Errc::unsupported, "only plain f32 can be narrowed (it is stored as ",
+  const bool is_wider = constant.stored_as == DType::f32 || constant.stored_as == DType::f16;
+  if (!is_wider || !constant.scale.empty() || !constant.zero_point.empty())
+    return fail(Errc::unsupported, "only plain f32 and f16 can be narrowed (it is stored as ",
                 graph::to_string(constant.stored_as), ")");
   if (file && !lies_in(constant.stored, *file)) file = nullptr;
-  return NewTensor{
-      stored_as, std::move(shape),
-      [stored = constant.stored, owner = constant.owner, stored_as, file = std::move(file)](
-          const ByteSink& sink) { return write_narrow(stored, stored_as, file.get(), sink); }};
+  return NewTensor{stored_as, std::move(shape),
+                   [stored = constant.stored, from = constant.stored_as, owner = constant.owner,
+                    stored_as, file = std::move(file)](const ByteSink& sink) {
+                     return write_narrow(stored, from, stored_as, file.get(), sink);
+                   }};
 }
 
 }  // namespace dermlens::onnx

@@ -28,10 +28,11 @@ struct NewTensor {
 
 // The tensor of these bytes, which are copied: for scales, zero points and the like.
 NewTensor small_tensor(graph::DType stored_as, graph::Shape shape, ByteView bytes);
-// A constant stored as f32, converted to f16 (nearest, ties to even) or bf16 in pieces. Fails with
-// unsupported where it is stored otherwise or is not a plain constant; writing it fails with
-// unsupported where a finite element is too large for the type. The bytes are kept alive by the
-// constant's owner; where they lie in `file` (may be null), its pages are given back on the way.
+// A constant stored as f32 or f16, converted to f16 (nearest, ties to even) or bf16 in pieces.
+// Fails with unsupported where it is stored otherwise or is not a plain constant; writing it fails
+// with unsupported where a finite element is too large for the type. The bytes are kept alive by
+// the constant's owner; where they lie in `file` (may be null), its pages are given back on the
+// way.
 Result<NewTensor> narrowed(const graph::Constant& constant, graph::Shape shape,
                            graph::DType stored_as, std::shared_ptr<const MappedFile> file = {});
 

@@ -17,6 +17,7 @@
 #include "golden/tolerances.h"
 #include "grad/grad.h"
 #include "graph/passes.h"
+#include "kernels/precision.h"
 #include "onnx/reader.h"
 
 namespace dermlens {
@@ -124,6 +125,7 @@ struct Loaded {
   Ledger ledger{Bytes{4} << 30};
   std::shared_ptr<const exec::Program> program;
   std::unique_ptr<exec::Session> session;
+  bool is_bf16 = false;  // computed so
   std::string seed;
   std::vector<std::string> maps, gradients;
 };
@@ -145,6 +147,7 @@ void load(const fs::path& path, const std::string& output, const boost::json::ar
   }
   const auto simplified = graph::simplify(graph);
   ASSERT_TRUE(simplified) << simplified.error().message;
+  loaded.is_bf16 = kernels::precision_of(graph).computed == graph::DType::bf16;
   const auto backward = grad::append_backward(graph, *graph.find(output), targets);
   ASSERT_TRUE(backward) << backward.error().message;
   loaded.seed = graph.value(backward->seed).name;
@@ -176,12 +179,14 @@ std::span<const float> output(const Loaded& loaded, const std::string& name) {
 TEST_P(Reference, LogitsActivationsGradientsAndGridsAreThoseOfPyTorch) {
   const boost::json::array& layers = manifest_.at("layers").as_array();
   Loaded loaded;
-  const double of_logits = is("quantized") ? golden::kQuantized : golden::kLogits;
-  const double of_maps = is("quantized") ? golden::kQuantized : golden::kActivation;
-  const double of_grids = is("quantized") ? golden::kQuantized : golden::kCamGrid;
-  const double of_gradients = is("kinks") ? golden::kGradientKinks : golden::kGradientSmooth;
   const fs::path file = folder_ / text(GetParam().file.c_str());
   ASSERT_NO_FATAL_FAILURE(load(file, text("output"), layers, loaded));
+  const auto allowed = [&](double exact) {
+    return loaded.is_bf16 ? golden::kBf16 : is("quantized") ? golden::kQuantized : exact;
+  };
+  const double of_logits = allowed(golden::kLogits), of_maps = allowed(golden::kActivation);
+  const double of_grids = allowed(golden::kCamGrid);
+  const double of_gradients = is("kinks") ? golden::kGradientKinks : golden::kGradientSmooth;
   ASSERT_NO_FATAL_FAILURE(forward(loaded, text("input"), floats("second_input_file")));
   const auto second = output(loaded, text("output"));
   const std::vector<float> second_logits(second.begin(), second.end());

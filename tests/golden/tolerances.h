@@ -19,6 +19,10 @@ inline constexpr double kFiniteDifference = 1e-5;
 // A quantized activation that lies at the middle between two steps falls to either side.
 inline constexpr double kQuantized = 2e-2;
 
+// Weights and activations of bf16, where the CPU computes in it: eight bits of mantissa, and each
+// layer rounds again. PyTorch's reference computes the same stored weights in fp32.
+inline constexpr double kBf16 = 5e-2;
+
 // The logits of two pictures differ at least so much, relative to the largest: an engine that
 // prints zeros must not pass.
 inline constexpr double kLogitSpread = 5e-2;
