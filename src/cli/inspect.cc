@@ -10,6 +10,7 @@
 #include "cli/render.h"
 #include "cli/write_file.h"
 #include "diagnose/network.h"
+#include "kernels/precision.h"
 #include "onnx/reader.h"
 
 namespace dermlens::cli {
@@ -28,7 +29,8 @@ struct Inspection {
   std::shared_ptr<const diagnose::Network> network;  // null: no classifier
   std::string why_not;
   std::shared_ptr<const onnx::Model> model;
-  std::string weights;  // "f16, f32"
+  std::string weights;   // "f16, f32"
+  std::string computed;  // "fp32"
 };
 
 std::string weight_types(const Graph& graph) {
@@ -55,6 +57,7 @@ Result<Inspection> inspect_model(const std::string& path) {
     found.model = std::make_shared<const onnx::Model>(std::move(model));
   }
   found.weights = weight_types(found.model->graph);
+  found.computed = kernels::usual_name(kernels::precision_of(found.model->graph).computed);
   return found;
 }
 
@@ -86,6 +89,7 @@ void print_document(const Inspection& found) {
                         {"opset", model.opset},
                         {"parameters", model.parameters},
                         {"weights", found.weights},
+                        {"computed", found.computed},
                         {"inputs", values_to_json(model.graph, input_values(model.graph))},
                         {"outputs", values_to_json(model.graph, model.graph.outputs())},
                         {"operators", std::move(operators)}};
@@ -151,9 +155,11 @@ void print_human(const Inspection& found) {
             << ", opset " << model.opset << '\n';
   print_values("input         ", model.graph, input_values(model.graph));
   print_values("output        ", model.graph, model.graph.outputs());
-  std::cout << "parameters    " << model.parameters << " (" << found.weights << ")\n"
+  std::cout << "parameters    " << model.parameters << " (" << found.weights
+            << "), computed here in " << found.computed << "\n"
             << "operators    ";
-  for (const auto& [name, count] : model.operators) std::cout << ' ' << printable(name) << ' ' << count;
+  for (const auto& [name, count] : model.operators)
+    std::cout << ' ' << printable(name) << ' ' << count;
   std::cout << '\n';
   if (found.network) {
     print_layers(found.network->layers);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/mapped_file.h"
 #include "image/decode.h"
@@ -48,6 +49,27 @@ Result<std::vector<std::string>> find_photos(const std::string& folder) {
   if (photos.empty()) return fail(Errc::not_found, "no photo in the folder (", folder, ")");
   std::ranges::sort(photos);
   return photos;
+}
+
+Split hold_out(const std::vector<std::string>& calibrate, const std::vector<std::string>& verify) {
+  // One file may have many paths.
+  const auto name_of = [](const std::string& path) {
+    std::error_code error;
+    const fs::path whole = fs::canonical(path, error);
+    return error ? path : whole.string();
+  };
+  std::set<std::string> wanted, used;
+  for (const std::string& path : verify) wanted.insert(name_of(path));
+  Split split;
+  std::size_t shared = 0;
+  for (const std::string& path : calibrate) {
+    const std::string name = name_of(path);
+    if (wanted.contains(name) && shared++ % 2 == 1) continue;
+    used.insert(name);
+    split.calibrate.push_back(path);
+  }
+  for (const std::string& path : verify) split.seen.push_back(used.contains(name_of(path)));
+  return split;
 }
 
 Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessing& how,

@@ -15,6 +15,14 @@ inline constexpr std::size_t kMaxPhotos = 100'000;
 // not followed. Fails with not_found, io, or too_large past kMaxPhotos.
 Result<std::vector<std::string>> find_photos(const std::string& folder);
 
+// So that something is left to judge by: where the two folders share photos, every second of the
+// shared ones is not calibrated on (but for the only one).
+struct Split {
+  std::vector<std::string> calibrate;
+  std::vector<bool> seen;  // by photo of `verify`: whether it was calibrated on
+};
+Split hold_out(const std::vector<std::string>& calibrate, const std::vector<std::string>& verify);
+
 // The photo in the model's size. Errors begin with the path.
 Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessing& how,
                            Ledger& ledger);

@@ -21,7 +21,8 @@ using Choice = std::vector<std::size_t>;
 constexpr std::int64_t kLeastOpset = 13;
 constexpr std::size_t kPhotosTried = 48;
 constexpr std::size_t kPhotosOfOneGroup = 6;
-constexpr std::size_t kGroup = 4;
+// Neighbours are tried together where there would be more groups than this.
+constexpr std::size_t kMaxGroups = 60;
 
 // A few pictures of the calibration set, evenly taken.
 Result<std::vector<Picture>> some_pictures(const std::vector<std::string>& photos,
@@ -35,10 +36,14 @@ Result<std::vector<Picture>> some_pictures(const std::vector<std::string>& photo
   return pictures;
 }
 
-// The model's probabilities for each picture.
-Result<std::vector<std::vector<double>>> probabilities(const std::string& path,
-                                                       std::span<const Picture> pictures,
-                                                       Ledger& ledger) {
+// What a model says of one picture.
+struct Saying {
+  std::vector<float> raw;  // the values of the scores
+  std::vector<double> probabilities;
+};
+
+Result<std::vector<Saying>> ask(const std::string& path, std::span<const Picture> pictures,
+                                Ledger& ledger) {
   TRY(const diagnose::Network network, diagnose::read_network(path));
   TRY(graph::Graph graph, diagnose::program_graph(network, "", false));
   exec::ProgramOptions options;
@@ -48,33 +53,34 @@ Result<std::vector<std::vector<double>>> probabilities(const std::string& path,
   const auto input = program->find_input(network.input);
   const auto output = program->find_output(network.scores);
   if (!input || !output) return fail(Errc::internal, "the program lost its input or output");
-  std::vector<std::vector<double>> all;
+  std::vector<Saying> all;
   for (const Picture& picture : pictures) {
     diagnose::write_input(picture, network.card.preprocessing, session->input(*input));
     TRY_VOID(session->forward());
+    const std::span<const float> raw = session->output(*output);
     TRY(const diagnose::Scores scores,
-        diagnose::make_scores(session->output(*output), network.kind, network.card.temperature));
-    all.push_back(scores.probabilities);
+        diagnose::make_scores(raw, network.kind, network.card.temperature));
+    all.push_back({{raw.begin(), raw.end()}, scores.probabilities});
   }
   return all;
 }
 
 struct Outcome {
-  double error = 0;   // root mean square over pictures and classes
-  double change = 0;  // the largest
+  double error = 0;   // mean square of the raw scores' change: errors of different layers add up
+  double change = 0;  // the largest of a probability
 };
 
-Outcome compare(const std::vector<std::vector<double>>& a,
-                const std::vector<std::vector<double>>& b) {
+Outcome compare(const std::vector<Saying>& a, const std::vector<Saying>& b) {
   Outcome outcome;
   double count = 0;
   for (std::size_t i = 0; i < b.size(); ++i)
-    for (std::size_t c = 0; c < a[i].size(); ++c, ++count) {
-      const double lost = std::abs(a[i][c] - b[i][c]);
+    for (std::size_t c = 0; c < a[i].raw.size(); ++c, ++count) {
+      const double lost = static_cast<double>(a[i].raw[c]) - static_cast<double>(b[i].raw[c]);
       outcome.error += lost * lost;
-      outcome.change = std::max(outcome.change, lost);
+      outcome.change =
+          std::max(outcome.change, std::abs(a[i].probabilities[c] - b[i].probabilities[c]));
     }
-  outcome.error = std::sqrt(outcome.error / std::max(count, 1.0));
+  outcome.error /= std::max(count, 1.0);
   return outcome;
 }
 
@@ -121,7 +127,7 @@ class Search {
     TRY(statistics_, observe(network, activations_of(sites_, all), options_.photos, ledger_,
                              report_.unreadable));
     TRY(pictures_, some_pictures(options_.photos, network.card.preprocessing, ledger_));
-    TRY(reference_, probabilities(from_, pictures_, ledger_));
+    TRY(reference_, ask(from_, pictures_, ledger_));
     return {};
   }
 
@@ -129,8 +135,7 @@ class Search {
     ++report_.trials;
     TRY(const onnx::Edit edit, integer_edit(sites_, chosen, clips_, statistics_));
     TRY_VOID(onnx::rewrite_model(from_, trial_path(), edit));
-    TRY(const auto found,
-        probabilities(trial_path(), std::span(pictures_).first(pictures), ledger_));
+    TRY(const auto found, ask(trial_path(), std::span(pictures_).first(pictures), ledger_));
     return compare(reference_, found);
   }
 
@@ -160,55 +165,58 @@ class Search {
     return all;
   }
 
-  // Neighbours together, by the error they make when only they are rounded; the worst first. Those
-  // there was no time for come last.
+  // Neighbours together, by the error they make when only they are rounded for each multiplication
+  // they save; the worst first. Those there was no time for come last.
   Result<std::vector<Choice>> by_damage(const Choice& all) {
     const std::size_t pictures = std::min(pictures_.size(), kPhotosOfOneGroup);
+    const std::size_t size = (all.size() + kMaxGroups - 1) / kMaxGroups;
     std::vector<std::pair<double, Choice>> groups;
-    for (std::size_t end = all.size(); end > 0; end -= std::min(end, kGroup)) {
-      const Choice group(all.begin() + static_cast<std::ptrdiff_t>(end - std::min(end, kGroup)),
-                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    for (std::size_t begin = 0; begin < all.size(); begin += size) {
+      Choice group;
+      double work = 1;
+      for (std::size_t i = begin; i < std::min(begin + size, all.size()); ++i) {
+        group.push_back(all[i]);
+        work += sites_.sites[all[i]].work;
+      }
       Outcome outcome;
       if (passed() < options_.search_seconds) {
         TRY(outcome, attempt(group, pictures));
       }
-      groups.emplace_back(outcome.error, group);
+      groups.emplace_back(outcome.error / work, std::move(group));
     }
     std::ranges::stable_sort(groups, std::greater<>(), [](const auto& g) { return g.first; });
     std::vector<Choice> order;
-    for (auto& [error, group] : groups) order.push_back(std::move(group));
+    for (auto& [damage, group] : groups) order.push_back(std::move(group));
     return order;
   }
 
-  static Choice without(const Choice& all, const Choice& left_out) {
+  static Choice without(const Choice& all, std::span<const Choice> groups) {
     Choice rest;
     for (const std::size_t site : all)
-      if (std::ranges::find(left_out, site) == left_out.end()) rest.push_back(site);
+      if (std::ranges::none_of(groups, [site](const Choice& group) {
+            return std::ranges::find(group, site) != group.end();
+          }))
+        rest.push_back(site);
     return rest;
   }
 
-  // Leaves out groups until it is enough, then takes back what was not needed.
+  // Leaves out as few of the worst groups as it takes, found by halving.
   Result<Choice> leave_out_the_worst(const Choice& all) {
     TRY(const auto groups, by_damage(all));
-    Choice left_out, best;
-    for (const Choice& group : groups) {
-      if (best_.change <= options_.enough || passed() > 2 * options_.search_seconds) break;
-      left_out.insert(left_out.end(), group.begin(), group.end());
-      if (left_out.size() == all.size()) break;
-      TRY(const Outcome outcome, attempt(without(all, left_out), pictures_.size()));
-      if (outcome.change >= best_.change) continue;
+    Choice best = all;
+    // `low` groups are too few; `high` were enough, or are all but one.
+    std::size_t low = 0, high = groups.size() - 1;
+    while (high - low > 1 && passed() < 2 * options_.search_seconds) {
+      const std::size_t middle = (low + high) / 2;
+      const Choice chosen = without(all, std::span(groups).first(middle));
+      TRY(const Outcome outcome, attempt(chosen, pictures_.size()));
+      const bool is_enough = outcome.change <= options_.enough;
+      (is_enough ? high : low) = middle;
+      if (!is_enough && outcome.change >= best_.change) continue;
       best_ = outcome;
-      best = left_out;
+      best = chosen;
     }
-    for (const std::size_t site : Choice(best.rbegin(), best.rend())) {
-      if (passed() > 2 * options_.search_seconds) break;
-      const Choice fewer = without(best, {site});
-      TRY(const Outcome outcome, attempt(without(all, fewer), pictures_.size()));
-      if (outcome.change > std::max(options_.enough, best_.change)) continue;
-      best_ = outcome;
-      best = fewer;
-    }
-    return without(all, best);
+    return best;
   }
 
   std::string from_, to_;
@@ -218,7 +226,7 @@ class Search {
   std::map<std::string, Statistics> statistics_;
   std::map<std::string, double> clips_;
   std::vector<Picture> pictures_;
-  std::vector<std::vector<double>> reference_;
+  std::vector<Saying> reference_;
   Outcome best_;
   IntegerReport report_;
   Clock::time_point start_ = Clock::now();

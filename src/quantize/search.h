@@ -14,7 +14,7 @@ struct IntegerOptions {
   // How long to look for convolutions better left in fp32; 0: none is. What was found until then
   // is used.
   double search_seconds = 120;
-  // The search ends when no probability of the photos tried changes by more than this.
+  // What is looked for: no probability of the photos tried changes by more than this.
   double enough = 0.05;
 };
 

@@ -68,6 +68,9 @@ class Finder {
     if (node.inputs.size() > 2 && !out_.makers.contains(node.inputs[2]) &&
         out_.readers[node.inputs[2]].size() == 1 && find(node.inputs[2]))
       site.bias = node.inputs[2];
+    if (const graph::Value* y = find(site.name); y && is_map(y->type.shape))
+      site.work = static_cast<double>(w->type.elements()) *
+                  static_cast<double>(y->type.shape[2] * y->type.shape[3]);
     find_scaled(site);
     out_.sites.push_back(std::move(site));
   }

@@ -20,6 +20,7 @@ struct Site {
   std::string initializer;  // the stored tensor behind that
   std::size_t reader = 0;   // the node that reads the initializer: a Cast, or the convolution
   std::string bias;         // empty where it has none, or one that is no plain initializer
+  double work = 0;          // multiplications that it takes
   // Tensors on the way to `activation` that are best kept as integers as well: what a
   // squeeze-and-excite block scales.
   std::vector<std::string> scaled;

@@ -103,7 +103,8 @@ Result<Measurement> from_text(const std::string& text) {
   }
 }
 
-Result<Comparison> compare(const Measurement& reference, const Measurement& other) {
+Result<Comparison> compare(const Measurement& reference, const Measurement& other,
+                           const std::vector<bool>& which) {
   if (reference.probabilities.size() != other.probabilities.size())
     return fail(Errc::malformed, "measured on different photos (", reference.probabilities.size(),
                 ", ", other.probabilities.size(), ")");
@@ -112,7 +113,7 @@ Result<Comparison> compare(const Measurement& reference, const Measurement& othe
   for (std::size_t i = 0; i < reference.probabilities.size(); ++i) {
     const auto& a = reference.probabilities[i];
     const auto& b = other.probabilities[i];
-    if (a.empty() || b.empty()) continue;
+    if (a.empty() || b.empty() || (i < which.size() && !which[i])) continue;
     if (a.size() != b.size())
       return fail(Errc::malformed, "the models know different classes (", a.size(), ", ", b.size(),
                   ")");

@@ -33,7 +33,9 @@ struct Comparison {
   std::size_t heatmaps = 0;
 };
 
-// Fails with malformed where the two do not speak of the same photos and classes, or none.
-Result<Comparison> compare(const Measurement& reference, const Measurement& other);
+// Over all photos, or those of `which` (by photo). Fails with malformed where the two do not speak
+// of the same photos and classes, or of none.
+Result<Comparison> compare(const Measurement& reference, const Measurement& other,
+                           const std::vector<bool>& which = {});
 
 }  // namespace dermlens::quantize

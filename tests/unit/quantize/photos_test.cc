@@ -1,0 +1,60 @@
+#include "quantize/photos.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace dermlens::quantize {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Photos : public testing::Test {
+ protected:
+  void SetUp() override { fs::create_directories(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string file(const std::string& name) {
+    const std::string path = folder_ / name;
+    std::ofstream(path) << name;
+    return path;
+  }
+
+  fs::path folder_ =
+      fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+};
+
+TEST_F(Photos, OfASharedFolderHalfIsHeldOut) {
+  std::vector<std::string> all;
+  for (const char* name : {"a", "b", "c", "d", "e"}) all.push_back(file(name));
+  const Split split = hold_out(all, all);
+  EXPECT_EQ(split.calibrate, (std::vector<std::string>{all[0], all[2], all[4]}));
+  EXPECT_EQ(split.seen, (std::vector<bool>{true, false, true, false, true}));
+}
+
+TEST_F(Photos, DifferentPhotosAreAllUsed) {
+  const std::vector<std::string> some{file("a"), file("b")}, others{file("c"), file("d")};
+  const Split split = hold_out(some, others);
+  EXPECT_EQ(split.calibrate, some);
+  EXPECT_EQ(std::ranges::count(split.seen, true), 0);
+}
+
+TEST_F(Photos, TheOnlyPhotoIsCalibratedOn) {
+  const std::vector<std::string> one{file("a")};
+  EXPECT_EQ(hold_out(one, one).calibrate, one);
+}
+
+TEST_F(Photos, OneFileUnderTwoPathsIsOnePhoto) {
+  const std::string a = file("a"), b = file("b");
+  const std::string again = folder_ / "again";
+  fs::create_symlink(b, again);
+  const Split split = hold_out({a, b}, {again});
+  EXPECT_EQ(split.seen, std::vector<bool>{true});  // the only shared one
+  const Split both = hold_out({a, b}, {a, again});
+  EXPECT_EQ(both.seen, (std::vector<bool>{true, false}));
+}
+
+}  // namespace
+}  // namespace dermlens::quantize
