@@ -3,7 +3,7 @@
 
   http_peer.py PHOTO.jpg --system seed [--clients 1,4,16] [--requests 20]
   http_peer.py PHOTO.jpg --system dermlens --binary build/release/dermlens --model M.onnx
-               [--memory-limit 512M]
+               [--memory-limit 512M] [--weights resident] [--precision fp32]
 
 Posts the photo to /predict_with_gradcam. Memory is summed over the server's processes: a
 high-water mark is each process's own, so the sum is an upper bound where there are several.
@@ -39,7 +39,8 @@ def command_of(arguments, port):
         return ["/usr/bin/python3", "-m", "gunicorn", "--chdir", str(HERE), "--workers", "1",
                 "--threads", "2", "--timeout", "600", "--bind", f"127.0.0.1:{port}",
                 "--log-level", "error", "seed_app:app"]
-    command = [arguments.binary, "serve", "--port", str(port), "--model", arguments.model]
+    command = [arguments.binary, "serve", "--port", str(port), "--model", arguments.model,
+               "--weights", arguments.weights]
     if arguments.memory_limit:
         command += ["--memory-limit", arguments.memory_limit]
     return command
@@ -102,6 +103,8 @@ def main():
     parser.add_argument("--binary", default=str(HERE.parents[1] / "build/release/dermlens"))
     parser.add_argument("--model")
     parser.add_argument("--memory-limit")
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--precision", default="fp32", help="only for the report")
     parser.add_argument("--clients", default="1,4,16")
     parser.add_argument("--requests", type=int, default=20)
     arguments = parser.parse_args()
@@ -120,10 +123,15 @@ def main():
         idle = memory_of(server.pid)
         _, first = measure.timed(lambda: post(url, body))
         times = [measure.timed(lambda: post(url, body))[1] for _ in range(arguments.requests)]
-        rates = {clients: round(throughput(url, body, int(clients), arguments.requests), 2)
+        # Twice the clients at least: with fewer requests nobody would have to wait.
+        rates = {clients: round(throughput(url, body, int(clients),
+                                           max(arguments.requests, 2 * int(clients))), 2)
                  for clients in arguments.clients.split(",")}
+        configuration = "server"
+        if arguments.system == "dermlens":
+            configuration += f" {arguments.weights} {arguments.precision}"
         report = measure.report(
-            arguments.system, "server", True, first, times, memory_of(server.pid),
+            arguments.system, configuration, True, first, times, memory_of(server.pid),
             idle_anon_bytes=idle["anon_bytes"], requests_per_second=rates,
             slowest_ms=round(max(times), 1))
         print(json.dumps({"results": [report]}))

@@ -2,10 +2,11 @@
 """Measures dermlens and its peers in turn on one machine and prints one table.
 
   bench/peers/run.py [--turns 3] [--runs 15] [--only NAME,NAME] [-o build/bench/peers.json]
+                     [--chart docs/images/peers.svg]
 
 Every measurement is a fresh process. The systems run A B C A B C ..., so that a slow minute hits
 all of them; a ratio is the median over the turns of ours divided by the peer's of the same turn.
-bench/README.md says what each system is and what it needs.
+Servers run in the first turn only. bench/README.md says what each system is and what it needs.
 """
 
 import argparse
@@ -16,9 +17,12 @@ import statistics
 import subprocess
 import sys
 
+import chart
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MEGABYTE = 1 << 20
+PLACEMENTS = ("resident", "mapped", "streamed")
 
 
 def make_photo(path):
@@ -33,6 +37,20 @@ def make_photo(path):
     Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8)).save(path, quality=90)
 
 
+def quantized(binary, model, work):
+    """The model's narrower copies, by name. All of what can be int8 is: no layer is left out, as
+    time and memory are measured here, not what the model says."""
+    found = {"fp32": model}
+    for to in ("bf16", "int8"):
+        path = work / f"{to}.onnx"
+        extra = ["--calibrate", str(work), "--search-seconds", "0"] if to == "int8" else []
+        if not path.exists():
+            subprocess.run([binary, "quantize", model, "--to", to, *extra, "-o", str(path)],
+                           check=True, stdout=subprocess.DEVNULL)
+        found[to] = str(path)
+    return found
+
+
 def systems(arguments, work):
     """name -> command, in the order of a turn."""
     reference = pathlib.Path(arguments.reference)
@@ -45,9 +63,11 @@ def systems(arguments, work):
     if not pathlib.Path(lean).exists():
         subprocess.run(peer(here, "onnxruntime_peer.py", model, "--optimize-to", lean), check=True)
     found = {}
-    for placement in ("resident", "mapped", "streamed"):
+    models = quantized(arguments.binary, model, work)
+    for placement in PLACEMENTS:
         found[f"dermlens-{placement}"] = [
-            arguments.binary, "bench", "--model", model, "--image", photo, "--weights", placement,
+            arguments.binary, "bench", "--model", model, "--also", models["bf16"],
+            "--also", models["int8"], "--image", photo, "--weights", placement,
             "--threads", threads, "--runs", runs, "--json"]
     found["onnxruntime"] = peer(here, "onnxruntime_peer.py", model, tensor,
                                 "--threads", threads, "--runs", runs)
@@ -59,15 +79,19 @@ def systems(arguments, work):
     http = lambda system, *rest: peer(here, "http_peer.py", photo, "--system", system,
                                       "--requests", few, "--clients", arguments.clients, *rest)
     found["seed-server"] = http("seed")
-    found["dermlens-server"] = http("dermlens", "--binary", arguments.binary, "--model", model,
-                                    "--memory-limit", "512M")
+    for placement in PLACEMENTS:
+        for precision, path in models.items():
+            found[f"dermlens-server-{placement}-{precision}"] = http(
+                "dermlens", "--binary", arguments.binary, "--model", path, "--weights", placement,
+                "--precision", precision, "--memory-limit", "512M")
     return found
 
 
 def measure(name, command):
+    """(reports, the machine's floor where the system says it)"""
     if not pathlib.Path(command[0]).exists():
         print(f"{name}: skipped (no {command[0]})", file=sys.stderr)
-        return []
+        return [], None
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as peer:
         try:
             answer, errors = peer.communicate()
@@ -77,28 +101,41 @@ def measure(name, command):
     if peer.returncode != 0:
         reason = (errors.strip().splitlines() or ["no message"])[-1]
         print(f"{name}: skipped ({reason})", file=sys.stderr)
-        return []
-    return json.loads(answer)["results"]
+        return [], None
+    document = json.loads(answer)
+    return document["results"], document.get("floor")
 
 
 def in_turns(commands, turns):
-    """{(system, configuration, gradcam): [report of each turn]}"""
-    found = {}
+    """{(system, configuration, gradcam): [report of each turn]}, [floor of each]"""
+    found, floors = {}, []
     for turn in range(turns):
         for name in list(commands):
+            if turn > 0 and "server" in name:
+                continue
             print(f"turn {turn + 1}/{turns}: {name}", file=sys.stderr)
-            reports = measure(name, commands[name])
+            reports, floor = measure(name, commands[name])
+            if floor:
+                floors.append(floor)
             if not reports:
                 del commands[name]  # what failed once is not asked again
             for report in reports:
                 key = (report["system"], report["configuration"], report["gradcam"])
                 found.setdefault(key, []).append(report)
-    return found
+    return found, floors
 
 
 def ratio(reports, base):
     pairs = [a["median_ms"] / b["median_ms"] for a, b in zip(reports, base)]
     return round(statistics.median(pairs), 3) if pairs else None
+
+
+def floor_of(found, system, configuration):
+    """Least milliseconds this machine needs for what the system multiplies; None for servers."""
+    if "server" in configuration:
+        return None
+    same = found.get(("dermlens", configuration if system == "dermlens" else "resident fp32", False))
+    return statistics.median(report["floor_ms"] for report in same) if same else None
 
 
 def summary(found):
@@ -107,11 +144,13 @@ def summary(found):
     for (system, configuration, gradcam), reports in found.items():
         median = lambda key: statistics.median(report[key] for report in reports)
         plain = found.get((system, configuration, False)) if gradcam else None
+        floor_ms = floor_of(found, system, configuration)
         rows.append({
             "system": system, "configuration": configuration, "gradcam": gradcam,
             "turns": len(reports), "first_ms": median("first_ms"), "median_ms": median("median_ms"),
             "of_onnxruntime": None if "requests_per_second" in reports[0] else ratio(reports, base),
             "of_own_forward": ratio(reports, plain) if plain else None,
+            "of_floor": None if floor_ms is None else round(median("median_ms") / floor_ms, 2),
             "peak_mb": max(report["peak_bytes"] for report in reports) / MEGABYTE,
             "anon_mb": median("anon_bytes") / MEGABYTE, "file_mb": median("file_bytes") / MEGABYTE,
             "requests_per_second": reports[0].get("requests_per_second")})
@@ -120,7 +159,7 @@ def summary(found):
 
 def print_table(rows):
     columns = ["system", "configuration", "Grad-CAM", "first ms", "median ms", "x ONNX Runtime",
-               "x own forward", "peak MB", "anon MB", "file MB", "requests/s at clients"]
+               "x own forward", "x floor", "peak MB", "anon MB", "file MB", "requests/s at clients"]
     lines = [columns, ["---"] * len(columns)]
     blank = lambda value, form: "" if value is None else format(value, form)
     for row in rows:
@@ -128,7 +167,7 @@ def print_table(rows):
         lines.append([
             row["system"], row["configuration"], "yes" if row["gradcam"] else "no",
             f"{row['first_ms']:.0f}", f"{row['median_ms']:.1f}", blank(row["of_onnxruntime"], ".2f"),
-            blank(row["of_own_forward"], ".3f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
+            blank(row["of_own_forward"], ".3f"), blank(row["of_floor"], ".2f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
             f"{row['file_mb']:.1f}", ", ".join(f"{n}: {rate}" for n, rate in rates.items())])
     for line in lines:
         print("| " + " | ".join(line) + " |")
@@ -143,6 +182,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clients", default="1,4,16")
     parser.add_argument("--only", help="names, separated by commas")
+    parser.add_argument("--chart", help="draw peak memory by system into this SVG")
     parser.add_argument("-o", "--output", default=str(ROOT / "build/bench/peers.json"))
     arguments = parser.parse_args()
 
@@ -159,10 +199,16 @@ def main():
         if unknown:
             parser.error(f"no system {unknown[0]}; there are {', '.join(commands)}")
         commands = {name: commands[name] for name in wanted}
-    rows = summary(in_turns(commands, arguments.turns))
+    found, floors = in_turns(commands, arguments.turns)
+    rows = summary(found)
+    # The best that was seen: a busy minute makes the machine slower, never faster.
+    floor = {key: max(each[key] for each in floors) for key in floors[0]} if floors else {}
     output.write_text(json.dumps({"turns": arguments.turns, "threads": arguments.threads,
-                                  "rows": rows}, indent=1) + "\n")
+                                  "floor": floor, "rows": rows}, indent=1) + "\n")
     print_table(rows)
+    print("\nThis machine at best: " + ", ".join(f"{key} {value:.1f}" for key, value in floor.items()))
+    if arguments.chart:
+        pathlib.Path(arguments.chart).write_text(chart.draw(chart.bars(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":
