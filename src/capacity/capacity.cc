@@ -3,37 +3,42 @@
 
 #include <algorithm>
 #include <thread>
+#include <tuple>
 
 #include "base/checked.h"
-#include "capacity/comparisons.h"
 #include "capacity/costs.h"
 #include "capacity/rehearsal.h"
+#include "kernels/precision.h"
 
 namespace dermlens::capacity {
 namespace {
 
-struct Plans {
-  plan::Plan forward;
-  std::optional<plan::Plan> explain;
+struct Rehearsals {
+  Rehearsal forward;
+  std::optional<Rehearsal> explain;
   const diagnose::Layer* layer = nullptr;  // of `explain`
 };
 
 // Without heatmaps first: what that leaves on the heap is used again by the larger Program.
-Result<Plans> rehearse_all(const diagnose::Network& network, Bytes base, int threads) {
-  Plans plans;
-  TRY(plans.forward, rehearse(network, "", base, threads));
+Result<Rehearsals> rehearse_all(const diagnose::Network& network, const Before& before,
+                                int threads) {
+  Rehearsals rehearsals;
+  TRY(rehearsals.forward, rehearse(network, nullptr, before, threads));
   const diagnose::LayerMap& layers = network.layers;
   const auto layer = std::ranges::find_if(
       layers.layers, [&layers](const auto& one) { return one.name == layers.automatic; });
-  if (layers.automatic.empty() || layer == layers.layers.end()) return plans;
-  auto explain = rehearse(network, layers.automatic, base, threads);
+  if (layers.automatic.empty() || layer == layers.layers.end()) return rehearsals;
+  auto explain = rehearse(network, &*layer, before, threads);
   if (!explain && explain.error().code != Errc::unsupported)
     return tl::make_unexpected(std::move(explain).error());
   if (explain) {
-    plans.explain = *explain;
-    plans.layer = &*layer;
+    // The first load touches pages of libraries that the second one finds used already.
+    explain->planning = std::max(explain->planning, rehearsals.forward.planning);
+    explain->loading = std::max(explain->loading, rehearsals.forward.loading);
+    rehearsals.explain = *explain;
+    rehearsals.layer = &*layer;
   }
-  return plans;
+  return rehearsals;
 }
 
 std::string refusal(const Capacity& capacity) {
@@ -54,7 +59,7 @@ void recommend(Capacity& capacity) {
   }
   capacity.recommended = *choice;
   capacity.sentence = describe(capacity, *choice);
-  const std::uint64_t most = capacity.ways[choice->way].most_sessions;
+  const std::uint64_t most = capacity.ways[choice->way].most_sessions(capacity.limit.bytes);
   if (most > choice->sessions) capacity.sentence += "; up to " + std::to_string(most) + " fit";
 }
 
@@ -69,29 +74,42 @@ Header phone_photo() {
 
 Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Bytes base,
                         const Assumptions& assumptions) {
+  const Before before = look_around(base);
   TRY(diagnose::Network network, diagnose::read_network(model));
-  TRY(const Plans plans, rehearse_all(network, base, assumptions.threads));
+  TRY(const Rehearsals done, rehearse_all(network, before, assumptions.threads));
   Capacity capacity;
   capacity.limit = limit;
   capacity.assumptions = assumptions;
+  capacity.path = model;
+  const kernels::Precision precision = kernels::precision_of(network.model.graph);
+  capacity.stored = kernels::usual_name(precision.stored);
+  capacity.computed = kernels::usual_name(precision.computed);
   capacity.base = base;
   for (const bool heatmaps : {true, false}) {
-    if (heatmaps && !plans.explain) continue;
+    if (heatmaps && !done.explain) continue;
     for (const Placement placement :
          {Placement::resident, Placement::mapped, Placement::streamed}) {
-      TRY(Way way, make_way(heatmaps ? *plans.explain : plans.forward, placement, network.card,
-                            heatmaps ? plans.layer : nullptr, assumptions, base));
-      const Bytes fixed = way.reserved(0);
-      if (limit.bytes > fixed) way.most_sessions = (limit.bytes - fixed) / way.session_reserved;
-      capacity.ways.push_back(way);
+      TRY(Way way, make_way(heatmaps ? *done.explain : done.forward, placement, network.card,
+                            heatmaps ? done.layer : nullptr, assumptions, base));
+      capacity.ways.push_back(std::move(way));
     }
   }
   capacity.card = std::move(network.card);
-  const auto one = [](const Way& way) { return way.reserved(1); };
-  capacity.least = std::ranges::min(capacity.ways, {}, one).reserved(1);
+  const auto one = [](const Way& way) { return way.needed(1); };
+  capacity.least = std::ranges::min(capacity.ways, {}, one).needed(1);
   recommend(capacity);
-  capacity.comparisons = compare_with_seed(capacity);
   return capacity;
+}
+
+std::size_t best_of(std::span<const Capacity> models) {
+  const std::uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const auto merit = [cores](const Capacity& one) {
+    if (!one.recommended) return std::tuple(false, std::uint64_t{0}, 0);
+    const Way& way = one.ways[one.recommended->way];
+    return std::tuple(way.heatmaps, std::min(one.recommended->sessions, cores),
+                      -static_cast<int>(way.placement));
+  };
+  return static_cast<std::size_t>(std::ranges::max_element(models, {}, merit) - models.begin());
 }
 
 Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
@@ -103,9 +121,9 @@ Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
     const Way& way = capacity.ways[i];
     if (way.heatmaps != heatmaps) continue;
     if (wish != Placement::automatic && way.placement != wish) continue;
-    least = any ? std::min(least, way.reserved(1)) : way.reserved(1);
+    least = any ? std::min(least, way.needed(1)) : way.needed(1);
     any = true;
-    const std::uint64_t fit = std::min(sessions, way.most_sessions);
+    const std::uint64_t fit = std::min(sessions, way.most_sessions(capacity.limit.bytes));
     if (fit > 0 && (!best || fit > best->sessions)) best = Choice{i, fit};
   }
   if (!any) return fail(Errc::unsupported, "no heatmap is possible (", capacity.card.name, ")");

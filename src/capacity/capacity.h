@@ -11,6 +11,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ namespace dermlens::capacity {
 
 using plan::Placement;
 using ByCategory = std::array<Bytes, kCategories>;
+
+// What a server has open besides the bare process: connections, its page. An estimate.
+inline constexpr Bytes kServerAllowance = Bytes{2} << 20;
 
 // A phone's photo: 12 megapixels, baseline JPEG, 4:2:0.
 Header phone_photo();
@@ -45,14 +49,20 @@ struct Way {
   ByCategory shared{};  // held once: base, code, weights
   // The most that one request reserves of each category: not all of them at the same moment.
   ByCategory session{};
-  Bytes session_reserved = 0;       // the most that one request reserves at any moment
-  Bytes session_peak = 0;           // the most that it has in memory at any moment
-  std::uint64_t most_sessions = 0;  // that fit under the limit; 0: not even one
+  Bytes session_reserved = 0;  // the most that one request reserves at any moment
+  Bytes session_peak = 0;      // the most that it has in memory at any moment
+  Bytes loading = 0;   // the most that the process has in memory until it serves, its pack found
+  Bytes building = 0;  // the same where it must write the pack first
 
   // What the ledger must grant for so many requests at once.
   Bytes reserved(std::uint64_t sessions) const;
-  // The high-water mark of the resident set to expect, every request at its own at the same moment.
+  // The high-water mark of the resident set to expect, the pack being there: loading, or every
+  // request at its own at the same moment.
   Bytes peak(std::uint64_t sessions) const;
+  // The limit that would do, the pack being there or not.
+  Bytes needed(std::uint64_t sessions) const;
+  // How many requests at once fit under `limit`; 0: not even one.
+  std::uint64_t most_sessions(Bytes limit) const;
 };
 
 // What to do: a way and a number of sessions.
@@ -61,17 +71,10 @@ struct Choice {
   std::uint64_t sessions = 1;
 };
 
-// A plan or option of the system we replace, with its authors' estimate and our figure.
-struct Comparison {
-  std::string name;     // "A" to "D", "2A" to "2D"
-  std::string meaning;  // theirs
-  std::string seed_mb;  // as they wrote it; empty where they named none
-  Choice choice;        // what it comes to here
-  std::string remark;
-};
-
 struct Capacity {
   diagnose::Card card;
+  std::string path;              // the model's
+  std::string stored, computed;  // its precision: "fp32", "fp16", "bf16", "int8"
   MemoryLimit limit;
   Assumptions assumptions;
   Bytes base = 0;                     // measured
@@ -79,7 +82,6 @@ struct Capacity {
   std::vector<Way> ways;              // with heatmaps first, the fastest placement first
   std::optional<Choice> recommended;  // empty: nothing fits
   std::string sentence;               // the recommendation, or what would do
-  std::vector<Comparison> comparisons;
 };
 
 // Reads the model, measures its Programs and adds up. `base` is what the process took before, as
@@ -99,7 +101,26 @@ Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
 // "streamed weights, heatmaps on, 2 requests at once: peak 38.1 MB of 64.0 MB".
 std::string describe(const Capacity& capacity, const Choice& choice);
 
-// All of it as one document, sizes in bytes.
-boost::json::object to_json(const Capacity& capacity);
+// A plan or option of the system we replace, with its authors' estimate and our figure.
+struct Comparison {
+  std::string name;       // "A" to "D", "2A" to "2D"
+  std::string meaning;    // theirs
+  std::string seed_mb;    // as they wrote it; empty where they named none
+  std::size_t model = 0;  // index of the capacity that answers it
+  Choice choice;          // what it comes to here: one of that capacity's ways
+  std::string remark;
+};
+
+// Rows A to D and 2A to 2D. The first of `models` is the model as it is; a smaller precision among
+// the others answers what they wanted to reach by quantizing. Not empty.
+std::vector<Comparison> compare_with_seed(std::span<const Capacity> models);
+
+// Which of `models` serves best: heatmaps before none, then most requests at once up to one a core,
+// then the faster placement; the first of equals. Not empty.
+std::size_t best_of(std::span<const Capacity> models);
+
+// All of it as one document, sizes in bytes. Of several models each has a document of its own under
+// "plans".
+boost::json::object to_json(std::span<const Capacity> models);
 
 }  // namespace dermlens::capacity

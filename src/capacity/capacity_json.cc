@@ -1,4 +1,5 @@
 // The document of `dermlens plan --json` and of the server's plan route.
+#include <algorithm>
 #include <boost/json/array.hpp>
 
 #include "capacity/capacity.h"
@@ -15,7 +16,17 @@ json::object to_object(const ByCategory& bytes) {
   return object;
 }
 
-json::object to_object(const Way& way) {
+// For one request at once, two, and so on, as many as fit; for one at least.
+json::array peaks(const Way& way, std::uint64_t most) {
+  constexpr std::uint64_t kMostRows = 64;
+  json::array bytes;
+  for (std::uint64_t n = 1; n <= std::clamp<std::uint64_t>(most, 1, kMostRows); ++n)
+    bytes.push_back(way.peak(n));
+  return bytes;
+}
+
+json::object to_object(const Way& way, Bytes limit) {
+  const std::uint64_t most = way.most_sessions(limit);
   const bool streamed = way.placement == Placement::streamed;
   return {{"heatmap", way.heatmaps},
           {"placement", to_string(way.placement)},
@@ -29,10 +40,13 @@ json::object to_object(const Way& way) {
           {"arena_bytes", way.plan.arena},
           {"scratch_bytes", way.plan.scratch},
           {"descriptor_bytes", way.plan.descriptors},
-          {"building_bytes", way.plan.building},
+          {"loading_peak_bytes", way.loading},
+          {"building_peak_bytes", way.building},
           {"reserved_bytes", way.reserved(1)},
           {"peak_bytes", way.peak(1)},
-          {"max_sessions", way.most_sessions}};
+          {"needed_bytes", way.needed(1)},
+          {"peak_bytes_by_sessions", peaks(way, most)},
+          {"max_sessions", most}};
 }
 
 json::object to_object(const Capacity& capacity, const Choice& choice) {
@@ -44,23 +58,26 @@ json::object to_object(const Capacity& capacity, const Choice& choice) {
           {"peak_bytes", way.peak(choice.sessions)}};
 }
 
-json::object to_object(const Capacity& capacity, const Comparison& comparison) {
-  json::object object{
-      {"name", comparison.name}, {"meaning", comparison.meaning}, {"seed_mb", comparison.seed_mb}};
-  object["ours"] = to_object(capacity, comparison.choice);
-  object["remark"] = comparison.remark;
-  return object;
+json::array to_array(std::span<const Capacity> models, std::span<const Comparison> comparisons) {
+  json::array rows;
+  for (const Comparison& row : comparisons) {
+    const Capacity& capacity = models[row.model];
+    json::object object{{"name", row.name}, {"meaning", row.meaning}, {"seed_mb", row.seed_mb}};
+    object["ours"] = to_object(capacity, row.choice);
+    object["precision"] = capacity.computed;
+    object["remark"] = row.remark;
+    rows.push_back(std::move(object));
+  }
+  return rows;
 }
 
-}  // namespace
-
-json::object to_json(const Capacity& capacity) {
-  json::array ways, comparisons;
-  for (const Way& way : capacity.ways) ways.push_back(to_object(way));
-  for (const Comparison& comparison : capacity.comparisons)
-    comparisons.push_back(to_object(capacity, comparison));
+json::object to_object(const Capacity& capacity) {
+  json::array ways;
+  for (const Way& way : capacity.ways) ways.push_back(to_object(way, capacity.limit.bytes));
   const Size photo = capacity.assumptions.photo.stored;
   json::object object{{"model", {{"name", capacity.card.name}, {"version", capacity.card.version}}},
+                      {"stored_as", capacity.stored},
+                      {"computed_in", capacity.computed},
                       {"limit_bytes", capacity.limit.bytes},
                       {"limit_source", to_string(capacity.limit.source)},
                       {"measured", {"base", "code"}},
@@ -69,11 +86,27 @@ json::object to_json(const Capacity& capacity) {
                       {"base_bytes", capacity.base},
                       {"least_bytes", capacity.least},
                       {"configurations", std::move(ways)},
-                      {"seed", std::move(comparisons)},
                       {"recommendation", capacity.sentence}};
   object["recommended"] = capacity.recommended
                               ? json::value(to_object(capacity, *capacity.recommended))
                               : json::value(nullptr);
+  return object;
+}
+
+}  // namespace
+
+json::object to_json(std::span<const Capacity> models) {
+  json::object object;
+  if (models.size() == 1) {
+    object = to_object(models.front());
+  } else {
+    json::array plans;
+    for (const Capacity& capacity : models) plans.push_back(to_object(capacity));
+    const std::size_t best = best_of(models);
+    object = {
+        {"plans", std::move(plans)}, {"best", best}, {"recommendation", models[best].sentence}};
+  }
+  object["seed"] = to_array(models, compare_with_seed(models));
   return object;
 }
 

@@ -1,8 +1,8 @@
 // Their figures are estimates by their authors, for one request on a host of 512 MB; where their
 // two documents disagree, both stand here.
-#include "capacity/comparisons.h"
-
 #include <algorithm>
+
+#include "capacity/capacity.h"
 
 namespace dermlens::capacity {
 namespace {
@@ -17,37 +17,50 @@ std::size_t find(const Capacity& capacity, bool heatmaps, Placement placement) {
 
 std::string of_larger_host(const Capacity& capacity) {
   if (!capacity.recommended) return "needed: nothing fits this limit";
-  const std::uint64_t most = capacity.ways[capacity.recommended->way].most_sessions;
-  return "not needed: this limit holds " + std::to_string(most) +
-         (most == 1 ? " request at once" : " requests at once");
+  const std::uint64_t most =
+      capacity.ways[capacity.recommended->way].most_sessions(capacity.limit.bytes);
+  return "not needed: " + std::to_string(most) + (most == 1 ? " request fits" : " at once fit");
 }
 
 std::string of_size(const diagnose::Preprocessing& how) {
-  return "the model decides its size (" + std::to_string(how.width) + " x " +
-         std::to_string(how.height) + "): nothing changes";
+  return "changes nothing: the model takes " + std::to_string(how.width) + " x " +
+         std::to_string(how.height);
+}
+
+// The model with the fewest bytes of weights; 0: the first, as it is.
+std::size_t narrowest(std::span<const Capacity> models) {
+  const auto weights = [](const Capacity& one) { return one.ways.front().plan.weights; };
+  return static_cast<std::size_t>(std::ranges::min_element(models, {}, weights) - models.begin());
+}
+
+std::string of_narrowing(const Capacity& capacity, std::size_t index) {
+  return index == 0 ? "weights streamed: smaller, and no digit is lost"
+                    : capacity.computed + " weights, resident";
 }
 
 }  // namespace
 
-std::vector<Comparison> compare_with_seed(const Capacity& capacity) {
+std::vector<Comparison> compare_with_seed(std::span<const Capacity> models) {
+  const Capacity& capacity = models.front();
+  const std::size_t narrow = narrowest(models);
   const bool heatmaps = capacity.ways.front().heatmaps;
   const Choice as_is{find(capacity, heatmaps, Placement::resident), 1};
   const Choice small{find(capacity, heatmaps, Placement::streamed), 1};
+  const Choice narrowed =
+      narrow == 0 ? small : Choice{find(models[narrow], heatmaps, Placement::resident), 1};
   const Choice without{find(capacity, false, Placement::resident), 1};
   const Choice best = capacity.recommended.value_or(small);
-  const std::string threads =
-      std::to_string(capacity.assumptions.threads) + " a request already (--threads)";
+  const std::string threads = std::to_string(capacity.assumptions.threads) + " a request already";
   return {
-      {"A", "as it is", "486, 510", as_is, "weights resident, heatmaps on"},
-      {"B", "quantize, one thread", "360, 410", small,
-       "streaming the weights saves more, and no digit is lost"},
-      {"C", "no Grad-CAM", "436", without, "heatmaps cost little: keep them"},
-      {"D", "a larger host", "", best, of_larger_host(capacity)},
-      {"2A", "one thread", "486", as_is, threads},
-      {"2B", "Grad-CAM off", "436", without, "ENABLE_GRADCAM=false"},
-      {"2C", "weights as fp16", "360, 410", small,
-       "'dermlens quantize' makes the file smaller; streaming makes memory smaller"},
-      {"2D", "224 x 224 pixels", "470", as_is, of_size(capacity.card.preprocessing)},
+      {"A", "as it is", "486, 510", 0, as_is, "weights resident, heatmaps on"},
+      {"B", "quantize, one thread", "360, 410", narrow, narrowed,
+       of_narrowing(models[narrow], narrow)},
+      {"C", "no Grad-CAM", "436", 0, without, "heatmaps cost little: keep them"},
+      {"D", "a larger host", "", 0, best, of_larger_host(capacity)},
+      {"2A", "one thread", "486", 0, as_is, threads},
+      {"2B", "Grad-CAM off", "436", 0, without, "ENABLE_GRADCAM=false"},
+      {"2C", "weights as fp16", "360, 410", narrow, narrowed, of_narrowing(models[narrow], narrow)},
+      {"2D", "224 x 224 pixels", "470", 0, as_is, of_size(capacity.card.preprocessing)},
   };
 }
 

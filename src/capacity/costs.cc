@@ -1,4 +1,5 @@
-// A request has three moments: it decodes, it computes, it encodes. What it holds differs.
+// A request has moments: it decodes, it computes, it encodes, a server writes its answer. What it
+// holds differs.
 #include "capacity/costs.h"
 
 #include <algorithm>
@@ -17,11 +18,18 @@ constexpr std::uint32_t kLongestShown = 1024;
 // A worker's stack and what the allocator keeps for it: an estimate.
 constexpr Bytes kWorker = 256 * 1024;
 
+// A model and a pack are read this much at a time; the kernel maps a block around it.
+constexpr Bytes kReadAtOnce = (1024 + 128) * 1024;
+
+// Laying weights out has kernels and library pages of its own: at most 3.2 MB were measured.
+constexpr Bytes kReordering = Bytes{4} << 20;
+
 // What pictures take, moment by moment.
 struct Pictures {
   Bytes decode = 0;  // while the photo is decoded
   Bytes shown = 0;   // from then on
   Bytes encode = 0;  // while the answer's pictures are encoded, without `shown`
+  Bytes answer = 0;  // while the server's answer is written: the overlay, and twice as text
 };
 
 Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer* layer,
@@ -41,6 +49,8 @@ Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer
   // A photo of noise, at the quality that is handed out, takes a third of its pixels' bytes.
   if (assumptions.keep_photo) pictures.encode += pictures.shown / 3;
   if (overlay) pictures.encode += png_cost(shown);
+  // In base64 three bytes are four.
+  if (overlay && assumptions.keep_photo) pictures.answer = pictures.shown + pictures.shown * 8 / 3;
   return pictures;
 }
 
@@ -60,8 +70,9 @@ Bytes sum(const ByCategory& bytes) { return std::accumulate(bytes.begin(), bytes
 
 }  // namespace
 
-Result<Way> make_way(const plan::Plan& plan, Placement placement, const diagnose::Card& card,
+Result<Way> make_way(const Rehearsal& rehearsal, Placement placement, const diagnose::Card& card,
                      const diagnose::Layer* layer, const Assumptions& assumptions, Bytes base) {
+  const plan::Plan& plan = rehearsal.plan;
   TRY(const Pictures pictures, picture_costs(card, layer, assumptions));
   const Bytes window = placement == Placement::streamed ? plan.window : 0;
   Way way;
@@ -76,14 +87,22 @@ Result<Way> make_way(const plan::Plan& plan, Placement placement, const diagnose
   of(way.session, Category::scratch) = plan.per_session(placement) - plan.arena + kWorker;
   of(way.session, Category::bodies) = assumptions.upload;
   of(way.session, Category::decode) = pictures.decode;
-  of(way.session, Category::encode) = pictures.encode + (layer ? map_cost(*layer) : 0);
+  const Bytes map = layer ? map_cost(*layer) : 0;
+  of(way.session, Category::encode) = std::max(pictures.encode, pictures.answer) + map;
   // Scores in double, and each class's place in the ranking; the map in float.
-  of(way.session, Category::results) = card.labels.size() * 32 + (layer ? map_cost(*layer) / 2 : 0);
+  of(way.session, Category::results) = card.labels.size() * 32 + map / 2;
   const Bytes held = plan.arena + plan.scratch + plan.descriptors + kWorker + assumptions.upload +
                      of(way.session, Category::results);
-  const Bytes encoding = pictures.shown + of(way.session, Category::encode);
-  way.session_peak = held + std::max({pictures.decode, window + pictures.shown, encoding});
-  way.session_reserved = held + window + std::max(pictures.decode, encoding);
+  const Bytes encoding = pictures.shown + pictures.encode + map;
+  const Bytes writing = std::max(encoding, pictures.answer);
+  way.session_peak = held + std::max({pictures.decode, window + pictures.shown, writing});
+  // The ledger books a third text's worth.
+  way.session_reserved =
+      held + window + std::max({pictures.decode, encoding, pictures.answer + pictures.shown / 2});
+  const Bytes placed = base + (placement == Placement::resident ? plan.weights : 0) + plan.small;
+  const Bytes reading = placed + rehearsal.planning + kReadAtOnce;
+  way.loading = std::max(placed + rehearsal.loading, reading);
+  way.building = std::max(way.loading, reading + plan.building + kReordering);
   return way;
 }
 
@@ -91,6 +110,18 @@ Bytes Way::reserved(std::uint64_t sessions) const {
   return sum(shared) + sessions * session_reserved;
 }
 
-Bytes Way::peak(std::uint64_t sessions) const { return sum(shared) + sessions * session_peak; }
+Bytes Way::peak(std::uint64_t sessions) const {
+  return std::max(loading, sum(shared) + sessions * session_peak);
+}
+
+Bytes Way::needed(std::uint64_t sessions) const {
+  return std::max({building, peak(sessions), reserved(sessions)});
+}
+
+std::uint64_t Way::most_sessions(Bytes limit) const {
+  // Each term grows by the same for each session, or not at all.
+  if (needed(1) > limit) return 0;
+  return (limit - reserved(0)) / session_reserved;
+}
 
 }  // namespace dermlens::capacity

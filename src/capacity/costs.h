@@ -2,11 +2,12 @@
 #pragma once
 
 #include "capacity/capacity.h"
+#include "capacity/rehearsal.h"
 
 namespace dermlens::capacity {
 
-// Everything but most_sessions. `layer` is the heatmap's; null: none is made.
-Result<Way> make_way(const plan::Plan& plan, Placement placement, const diagnose::Card& card,
+// `layer` is the heatmap's; null: none is made.
+Result<Way> make_way(const Rehearsal& rehearsal, Placement placement, const diagnose::Card& card,
                      const diagnose::Layer* layer, const Assumptions& assumptions, Bytes base);
 
 }  // namespace dermlens::capacity

@@ -9,10 +9,28 @@
 
 namespace dermlens::capacity {
 
-// The plan of the Program to `layer` (empty: without heatmaps); its `code` is what the process has
-// in memory beyond `base` when the Program has run, pictures were read and written, and neither
-// weights nor a session are there. Fails as Program::load does.
-Result<plan::Plan> rehearse(const diagnose::Network& network, const std::string& layer, Bytes base,
-                            int threads);
+// How things stood at the start. `base` is what counts as the bare process: this one, or the server
+// that this one was forked from (whose mapped files the fork did not inherit), and what a server is
+// allowed besides.
+struct Before {
+  Bytes base = 0;
+  Bytes anon = 0;       // of this process, as of the server
+  Bytes allowance = 0;  // of `base`, at most kServerAllowance
+};
+Before look_around(Bytes base);
+
+// In bytes above `base`.
+struct Rehearsal {
+  // `code` is what is there when a photo has been answered, and neither weights nor a session are
+  // left.
+  plan::Plan plan;
+  Bytes planning = 0;  // the most until the weights are placed
+  Bytes loading = 0;   // the most until the first session is opened, weights apart
+};
+
+// Loads the Program to `layer` (null: without heatmaps) and answers a photo with it. Fails as
+// Program::load does.
+Result<Rehearsal> rehearse(const diagnose::Network& network, const diagnose::Layer* layer,
+                           const Before& before, int threads);
 
 }  // namespace dermlens::capacity

@@ -1,6 +1,9 @@
 // dermlens plan: the bytes of every way to run a model, how many requests at once a limit holds,
-// and what the plans of the system we replace come to.
+// and what the plans of the system we replace come to. Of several files, the precisions of one
+// model, which of them serves best.
+#include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cstdio>
 #include <iostream>
 
 #include "base/checked.h"
@@ -14,16 +17,20 @@ namespace dermlens::cli {
 namespace {
 
 using capacity::Capacity;
+using Table = std::vector<std::vector<std::string>>;
 
 struct Options {
-  std::string model, photo, upload;
+  std::vector<std::string> models;
+  std::string photo, upload;
   bool no_overlay = false;
 };
 
+// Without a photo a server's requests are planned for, as `serve` does.
 Result<capacity::Assumptions> assumptions_of(const CommonOptions& common, const Options& options) {
   capacity::Assumptions assumptions;
   assumptions.threads = common.threads;
   assumptions.overlay = !options.no_overlay;
+  assumptions.keep_photo = options.photo.empty();
   if (!options.photo.empty()) {
     TRY(const auto file, MappedFile::open(options.photo));
     auto header = read_header(file->bytes());
@@ -34,64 +41,127 @@ Result<capacity::Assumptions> assumptions_of(const CommonOptions& common, const 
   if (!options.upload.empty()) {
     TRY(assumptions.upload, parse_size(options.upload));
   }
+  TRY(assumptions.weights, plan::parse_placement(common.weights));
   return assumptions;
 }
 
-void print_ways(const Capacity& capacity) {
-  std::vector<std::vector<std::string>> table{{"weights", "heatmap"}};
+// Megabytes to one decimal; nothing for nothing.
+std::string mb(Bytes bytes) {
+  if (bytes == 0) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::vector<std::size_t> columns(std::size_t first, std::size_t last) {
+  std::vector<std::size_t> all;
+  for (std::size_t i = first; i <= last; ++i) all.push_back(i);
+  return all;
+}
+
+void print_bytes(const Capacity& capacity) {
+  Table table{{"weights", "heatmap"}};
   for (std::size_t i = 0; i < kCategories; ++i)
-    table[0].emplace_back(to_string(static_cast<Category>(i)));
-  for (const char* title : {"a request", "peak", "most at once"}) table[0].emplace_back(title);
+    table[0].emplace_back(i == static_cast<std::size_t>(Category::weights)
+                              ? "placed"
+                              : to_string(static_cast<Category>(i)));
+  table[0].emplace_back("peak");
   for (const capacity::Way& way : capacity.ways) {
     std::vector<std::string> row{std::string(to_string(way.placement)),
                                  way.heatmaps ? "on" : "off"};
-    for (std::size_t i = 0; i < kCategories; ++i)
-      row.push_back(format_size(way.shared[i] + way.session[i]));
-    row.push_back(format_size(way.session_reserved));
-    row.push_back(format_size(way.peak(1)));
-    row.push_back(std::to_string(way.most_sessions));
+    for (std::size_t i = 0; i < kCategories; ++i) row.push_back(mb(way.shared[i] + way.session[i]));
+    row.push_back(mb(way.peak(1)));
     table.push_back(std::move(row));
   }
-  print_table(std::cout, table, "  ", {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
+  std::cout << "\nOne request, MB by category\n";
+  print_table(std::cout, table, "  ", columns(2, 11));
 }
 
-void print_comparisons(const Capacity& capacity) {
-  std::vector<std::vector<std::string>> table{{"plan", "theirs", "their MB", "ours", "remark"}};
-  for (const capacity::Comparison& row : capacity.comparisons) {
-    const capacity::Way& way = capacity.ways[row.choice.way];
-    table.push_back({row.name, row.meaning, row.seed_mb.empty() ? "-" : row.seed_mb,
-                     format_size(way.peak(row.choice.sessions)), row.remark});
+void print_sessions(const Capacity& capacity) {
+  const Bytes limit = capacity.limit.bytes;
+  std::uint64_t most = 1;
+  for (const capacity::Way& way : capacity.ways) most = std::max(most, way.most_sessions(limit));
+  std::vector<std::uint64_t> shown;
+  for (std::uint64_t n = 1; n <= std::min<std::uint64_t>(most, 64); n *= 2) shown.push_back(n);
+  Table table{{"weights", "heatmap"}};
+  for (const std::uint64_t n : shown) table[0].push_back(std::to_string(n));
+  for (const char* title : {"one more", "loading", "first run", "most"})
+    table[0].emplace_back(title);
+  for (const capacity::Way& way : capacity.ways) {
+    std::vector<std::string> row{std::string(to_string(way.placement)),
+                                 way.heatmaps ? "on" : "off"};
+    for (const std::uint64_t n : shown)
+      row.push_back(way.needed(n) <= limit ? mb(way.peak(n)) : "");
+    for (const Bytes bytes : {way.session_peak, way.loading, way.building})
+      row.push_back(mb(bytes));
+    row.push_back(std::to_string(way.most_sessions(limit)));
+    table.push_back(std::move(row));
   }
+  std::cout << "\nPeak in MB with so many requests at once, where that fits " << format_size(limit)
+            << '\n';
+  print_table(std::cout, table, "  ", columns(2, table[0].size() - 1));
+}
+
+void print_comparisons(std::span<const Capacity> models) {
+  Table table{{"plan", "theirs", "their MB", "ours", "remark"}};
+  for (const capacity::Comparison& row : capacity::compare_with_seed(models)) {
+    const capacity::Way& way = models[row.model].ways[row.choice.way];
+    table.push_back({row.name, row.meaning, row.seed_mb.empty() ? "-" : row.seed_mb,
+                     mb(way.peak(row.choice.sessions)), row.remark});
+  }
+  std::cout << "\nThe plans of the system we replace, by its authors' estimates of one request\n";
   print_table(std::cout, table, "  ", {2, 3});
 }
 
-void print_human(const Capacity& capacity) {
-  const Size photo = capacity.assumptions.photo.stored;
-  std::cout << printable(capacity.card.name) << ' ' << printable(capacity.card.version)
-            << ", limit " << format_size(capacity.limit.bytes) << " ("
-            << to_string(capacity.limit.source) << "), one request with a photo of " << photo.width
-            << " x " << photo.height << " in " << format_size(capacity.assumptions.upload) << '\n';
-  print_ways(capacity);
-  std::cout << "  base and code are measured in this process, all else is computed; a request's "
-               "categories are not\n  all in use at the same moment.\n"
-            << "Plans of the system we replace (its authors' estimates of one request):\n";
-  print_comparisons(capacity);
+void print_model(const Capacity& capacity) {
+  std::cout << printable(capacity.card.name) << ' ' << printable(capacity.card.version) << ": "
+            << capacity.stored << " weights, computed in " << capacity.computed << '\n';
+  print_bytes(capacity);
+  print_sessions(capacity);
+  std::cout << '\n';
+}
+
+void print_human(std::span<const Capacity> models) {
+  const Capacity& first = models.front();
+  const capacity::Assumptions& assumptions = first.assumptions;
+  std::cout << "Limit " << format_size(first.limit.bytes) << " (" << to_string(first.limit.source)
+            << "). " << (assumptions.keep_photo ? "A server's requests" : "One command's request")
+            << ": a photo of " << assumptions.photo.stored.width << " x "
+            << assumptions.photo.stored.height << " in " << format_size(assumptions.upload)
+            << ".\n\n";
+  for (const Capacity& capacity : models) print_model(capacity);
+  std::cout << "base, code and loading are measured in this process, the rest is computed. A "
+               "request's\ncategories are not all in use at the same moment. first run: the pack "
+               "is written, too.\n";
+  print_comparisons(models);
 }
 
 Result<int> plan_command(const CommonOptions& common, const Options& options) {
-  TRY(const std::string path, find_model(options.model.empty() ? common.model : options.model));
-  TRY(capacity::Assumptions assumptions, assumptions_of(common, options));
-  TRY(assumptions.weights, plan::parse_placement(common.weights));
+  std::vector<std::string> paths = options.models;
+  if (paths.empty()) {
+    TRY(const std::string path, find_model(common.model));
+    paths.push_back(path);
+  }
+  TRY(const capacity::Assumptions assumptions, assumptions_of(common, options));
   TRY(const Budget budget, make_budget(common));
-  TRY(const Capacity capacity,
-      capacity::survey(path, budget.limit, budget.base.bytes(), assumptions));
-  if (!common.json) print_human(capacity);
-  if (!capacity.recommended)
-    return tl::make_unexpected(choose(capacity, false, assumptions.weights, 1).error());
+  const Bytes base =
+      budget.base.bytes() + (assumptions.keep_photo ? capacity::kServerAllowance : Bytes{0});
+  std::vector<Capacity> models;
+  for (const std::string& path : paths) {
+    auto found = capacity::survey(path, budget.limit, base, assumptions);
+    if (!found && paths.size() > 1) return within(path, std::move(found).error());
+    if (!found) return tl::make_unexpected(std::move(found).error());
+    models.push_back(std::move(*found));
+  }
+  const Capacity& best = models[capacity::best_of(models)];
+  if (!common.json) print_human(models);
+  if (!best.recommended)
+    return tl::make_unexpected(choose(best, false, assumptions.weights, 1).error());
   if (common.json)
-    std::cout << boost::json::serialize(to_json(capacity)) << '\n';
+    std::cout << boost::json::serialize(to_json(models)) << '\n';
   else
-    std::cout << "recommended: " << capacity.sentence << '\n';
+    std::cout << "\nrecommended: " << (models.size() > 1 ? printable(best.path) + ", " : "")
+              << best.sentence << ".\n";
   return kDone;
 }
 
@@ -101,9 +171,11 @@ void add_plan(Application& application) {
   CLI::App* command = application.command("plan", "The bytes of every way to run a model",
                                           "dermlens plan model.onnx --memory-limit 64M");
   auto options = std::make_shared<Options>();
-  command->add_option("model_file", options->model, "The model (default: as --model)");
+  command->add_option("model_file", options->models,
+                      "The model, or files of several precisions of it (default: as --model)");
   command->add_option("--photo", options->photo,
-                      "Plan for photos like this one (default: 12 megapixels, baseline JPEG)");
+                      "Plan for explaining this photo from the command line (default: a server's "
+                      "requests, 12 megapixels, baseline JPEG)");
   command->add_option("--upload", options->upload, "Bytes of a photo's file (4M, or the photo's)");
   command->add_flag("--no-overlay", options->no_overlay,
                     "Plan for heatmaps that are asked for as numbers only");

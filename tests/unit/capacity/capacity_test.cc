@@ -31,10 +31,6 @@ const Capacity& at_512_mb() {
 Capacity under(Bytes limit) {
   Capacity capacity = at_512_mb();
   capacity.limit.bytes = limit;
-  for (Way& way : capacity.ways) {
-    const Bytes fixed = way.reserved(0);
-    way.most_sessions = limit > fixed ? (limit - fixed) / way.session_reserved : 0;
-  }
   return capacity;
 }
 
@@ -57,18 +53,24 @@ TEST_F(Surveys, CoverEveryPlacementWithAndWithoutHeatmaps) {
   ASSERT_EQ(at_512_mb().ways.size(), 6U);
   for (const bool heatmaps : {true, false})
     for (const Placement placement : {Placement::resident, Placement::mapped, Placement::streamed})
-      EXPECT_GT(way(heatmaps, placement).most_sessions, 0U);
+      EXPECT_GT(way(heatmaps, placement).most_sessions(Bytes{512} << 20), 0U);
 }
 
 TEST_F(Surveys, AddUp) {
   for (const Way& one : at_512_mb().ways) {
     EXPECT_EQ(one.reserved(0), sum(one.shared));
     EXPECT_EQ(one.reserved(5) - one.reserved(2), 3 * one.session_reserved);
+    EXPECT_GE(one.needed(1), one.peak(1));
+    EXPECT_GE(one.needed(1), one.building);
+    EXPECT_GE(one.building, one.loading);
     // Categories' own maxima need not come together; memory never exceeds what is reserved.
     EXPECT_LE(one.session_reserved, sum(one.session));
     EXPECT_LE(one.session_peak, one.session_reserved);
-    EXPECT_LE(one.reserved(one.most_sessions), Bytes{512} << 20);
-    EXPECT_GT(one.reserved(one.most_sessions + 1), Bytes{512} << 20);
+    const std::uint64_t most = one.most_sessions(Bytes{512} << 20);
+    EXPECT_LE(one.needed(most), Bytes{512} << 20);
+    EXPECT_GT(one.needed(most + 1), Bytes{512} << 20);
+    EXPECT_EQ(one.most_sessions(one.needed(3)), 3U);
+    EXPECT_EQ(one.most_sessions(one.needed(1) - 1), 0U);
   }
 }
 
@@ -90,14 +92,14 @@ TEST_F(Surveys, HeatmapsAndResidentWeightsCostWhatTheyCost) {
 }
 
 TEST_F(Surveys, HoldTwentySessionsWithHeatmapsIn512Megabytes) {
-  EXPECT_GE(way(true, Placement::resident).most_sessions, 20U);
+  EXPECT_GE(way(true, Placement::resident).most_sessions(Bytes{512} << 20), 20U);
 }
 
 TEST_F(Surveys, ChooseTheFastestPlacementThatFits) {
   const Capacity& roomy = at_512_mb();
   EXPECT_EQ(roomy.ways[choose(roomy, true, Placement::automatic, 2)->way].placement,
             Placement::resident);
-  const Bytes of_streamed = way(true, Placement::streamed).reserved(2);
+  const Bytes of_streamed = way(true, Placement::streamed).needed(2);
   const Capacity narrow = under(of_streamed);
   const auto choice = choose(narrow, true, Placement::automatic, 2);
   ASSERT_TRUE(choice);
@@ -120,25 +122,40 @@ TEST_F(Surveys, RecommendOneRequestACoreAndSaySo) {
   ASSERT_TRUE(capacity.recommended);
   const std::uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
   EXPECT_EQ(capacity.recommended->sessions,
-            std::min(cores, way(true, Placement::resident).most_sessions));
+            std::min(cores, way(true, Placement::resident).most_sessions(Bytes{512} << 20)));
   EXPECT_NE(capacity.sentence.find("resident weights, heatmaps on"), std::string::npos)
       << capacity.sentence;
 }
 
 TEST_F(Surveys, PutTheSeedsPlansBesideOurs) {
   std::string names;
-  for (const Comparison& row : at_512_mb().comparisons) {
+  for (const Comparison& row : compare_with_seed(std::span(&at_512_mb(), 1))) {
     names += row.name + " ";
+    ASSERT_EQ(row.model, 0U);
     ASSERT_LT(row.choice.way, at_512_mb().ways.size());
   }
   EXPECT_EQ(names, "A B C D 2A 2B 2C 2D ");
 }
 
 TEST_F(Surveys, AreADocument) {
-  const boost::json::object document = to_json(at_512_mb());
+  const boost::json::object document = to_json(std::span(&at_512_mb(), 1));
   EXPECT_EQ(document.at("configurations").as_array().size(), 6U);
   EXPECT_EQ(document.at("seed").as_array().size(), 8U);
   EXPECT_EQ(document.at("measured"), boost::json::value({"base", "code"}));
+}
+
+TEST_F(Surveys, OfSeveralPrecisionsRecommendTheOneThatServesMost) {
+  // The same model with a tenth of its weights: what quantizing would come to.
+  Capacity narrow = at_512_mb();
+  for (Way& one : narrow.ways) one.plan.weights /= 10;
+  const Bytes tight = way(true, Placement::streamed).needed(1) - 1;
+  const std::array both{under(tight), narrow};
+  EXPECT_EQ(best_of(std::array{at_512_mb(), narrow}), 0U) << "the first of equals";
+  for (const Comparison& row : compare_with_seed(both))
+    EXPECT_EQ(row.model, row.name == "B" || row.name == "2C" ? 1U : 0U) << row.name;
+  const boost::json::object document = to_json(both);
+  EXPECT_EQ(document.at("plans").as_array().size(), 2U);
+  EXPECT_EQ(document.at("seed").as_array().size(), 8U);
 }
 
 TEST(SurveysOfNothing, SayWhatIsMissing) {

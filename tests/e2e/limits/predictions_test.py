@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""What a fresh process takes is what was planned, for every network and every placement.
+
+For each network: write its pack, ask `dermlens plan` for the peak of explaining the sample photo,
+then explain it in a fresh process for each placement. The kernel's high-water mark (VmHWM) is never
+above the plan and at most 10 % below it; writing the pack stays within what is planned for that.
+
+The shipped model always; with DERMLENS_REFERENCE_DIR every network there.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BINARY = os.environ.get("DERMLENS_BINARY", str(ROOT / "build" / "release" / "dermlens"))
+PHOTO = ROOT / "samples" / "sample.jpg"
+PLACEMENTS = ("resident", "mapped", "streamed")
+MOST_BELOW = 0.10
+
+
+def networks():
+    yield "skin7-b0", ROOT / "models" / "skin7-b0.onnx"
+    reference = os.environ.get("DERMLENS_REFERENCE_DIR")
+    if reference:
+        for path in sorted(pathlib.Path(reference).glob("*/model.onnx")):
+            yield path.parent.name, path
+
+
+def run(*arguments):
+    """Its output, and the most that it had in memory."""
+    process = subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    output = process.stdout.read()
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{arguments}: exit {process.returncode}, {errors}")
+    return output, usage.ru_maxrss * 1024
+
+
+def explain(model, placement, cache, folder):
+    """The high-water mark. The kernel counts from the fork on, when the process was still this
+    script; where that was more, what the process says of itself at the end of its work counts."""
+    output, peak = run("explain", PHOTO, "-o", folder / "overlay.png", "--json", "--model", model,
+                       "--cache-dir", cache, "--weights", placement)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    said = json.loads(output)["memory"]["peak_bytes"]
+    return max(said, peak if peak > own else 0)
+
+
+def judge(planned, measured):
+    if measured > planned:
+        return "more than planned"
+    return "holds" if measured >= planned * (1 - MOST_BELOW) else "over 10 % below"
+
+
+def measure(name, model, folder):
+    """Rows of (network, what, planned, measured, verdict)."""
+    cache = folder / "cache"
+    document = json.loads(run("plan", model, "--json", "--photo", PHOTO)[0])
+    ways = {}
+    for way in document["configurations"]:  # those with heatmaps come first, where there are any
+        ways.setdefault(way["placement"], way)
+    built = explain(model, "streamed", cache, folder)
+    planned = max(ways["streamed"]["building_peak_bytes"], ways["streamed"]["peak_bytes"])
+    yield name, "building", planned, built, "holds" if built <= planned else "more than planned"
+    for placement in PLACEMENTS:
+        measured = explain(model, placement, cache, folder)
+        planned = ways[placement]["peak_bytes"]
+        yield name, placement, planned, measured, judge(planned, measured)
+
+
+def main():
+    failed = count = 0
+    for name, model in networks():
+        if not model.exists():
+            print(f"skipped: {name} is not there")
+            continue
+        folder = pathlib.Path(tempfile.mkdtemp())
+        try:
+            for row in measure(name, model, folder):
+                count += 1
+                failed += row[-1] != "holds"
+                print(f"{row[0]:20} {row[1]:9} planned {row[2] / 2**20:7.1f} MB, measured "
+                      f"{row[3] / 2**20:7.1f} MB, {row[2] / row[3]:.3f}: {row[4]}", flush=True)
+        finally:
+            shutil.rmtree(folder)
+    print(f"{count} configurations, {failed} failed")
+    if count == 0:
+        return 77
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
