@@ -1,12 +1,12 @@
 #include "cli/application.h"
 
 #include <CLI/CLI.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <iostream>
 #include <new>
 
 #include "base/checked.h"
+#include "diagnose/json_text.h"
 #include "plan/plan.h"
 
 namespace dermlens::cli {
@@ -129,7 +129,7 @@ boost::json::object error_object(const Error& error) {
 }
 
 void print_json(std::ostream& out, const boost::json::value& document) {
-  out << as_utf8(boost::json::serialize(document)) << '\n';
+  out << to_text(document) << '\n';
 }
 
 void print_error(const std::string& message) {

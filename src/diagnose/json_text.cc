@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
+
 namespace dermlens {
 namespace {
 
@@ -125,7 +127,8 @@ std::string write(const Value& value) {
   std::string out;
   out.reserve(size_of(value));
   append(out, value);
-  return out;
+  // Names and paths may be any bytes; they stand in strings only.
+  return as_utf8(std::move(out));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace dermlens {
 
 // Numbers are the shortest text that reads back as the same number (0.91, not 9.1E-1); what is not
-// finite, which JSON cannot say, is null.
+// finite, which JSON cannot say, is null. What is no UTF-8 becomes U+FFFD.
 std::string to_text(const boost::json::value& value);
 std::string to_text(const boost::json::object& object);
 

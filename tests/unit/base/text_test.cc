@@ -20,6 +20,8 @@ TEST(AsUtf8, ReplacesWhatIsNoneByteByByteAndKeepsTheRest) {
                     "b"),
             "a\uFFFDb");
   EXPECT_EQ(as_utf8("\xc3"), "\uFFFD");
+  EXPECT_EQ(as_utf8("twelve bytes Vảy twelve bytes"), "twelve bytes Vảy twelve bytes");
+  EXPECT_EQ(as_utf8("twelve bytes \xff twelve bytes"), "twelve bytes \uFFFD twelve bytes");
   EXPECT_EQ(as_utf8("\xed\xa0\x80"), "\uFFFD\uFFFD\uFFFD");
 }
 

@@ -47,5 +47,9 @@ TEST(JsonText, EveryTextReadsBackAsItself) {
   EXPECT_EQ(to_text(value.as_object()), to_text(value));
 }
 
+TEST(JsonText, WhatIsNoUtf8LeavesJsonJson) {
+  EXPECT_EQ(to_text(json::object{{"y\xff", "a\x9b"}}), "{\"y\uFFFD\":\"a\uFFFD\"}");
+}
+
 }  // namespace
 }  // namespace dermlens
