@@ -14,6 +14,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "base/descriptor.h"
+
 namespace dermlens {
 namespace {
 
@@ -95,20 +97,6 @@ FileIdentity identity_of(const struct stat& status) {
   return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
           ns(status.st_mtim), ns(status.st_ctim)};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 

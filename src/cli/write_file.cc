@@ -1,73 +1,40 @@
 #include "cli/write_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <utility>
+#include <span>
+
+#include "base/descriptor.h"
+#include "base/draft_file.h"
 
 namespace dermlens::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A descriptor that is closed with its scope.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-  int close() { return ::close(std::exchange(fd_, -1)); }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> cannot_write(const std::string& path, int reason) {
-  return fail(Errc::io, "cannot write '", path, "' (", std::strerror(reason), ")");
-}
-
-// 0, or errno.
-int write_all(int fd, std::string_view bytes) {
+Result<void> write_through(const std::string& path, std::string_view bytes) {
+  const auto cannot_write = [&path] {
+    return fail(Errc::io, "cannot write '", path, "' (", std::strerror(errno), ")");
+  };
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.get() < 0) return cannot_write();
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
+    if (written < 0) return cannot_write();
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
-  return 0;
-}
-
-Result<void> write_through(const std::string& path, std::string_view bytes) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (file.get() < 0) return cannot_write(path, errno);
-  if (const int reason = write_all(file.get(), bytes)) return cannot_write(path, reason);
   return {};
 }
 
 Result<void> replace(const fs::path& target, std::string_view bytes) {
-  std::string temporary =
-      (target.parent_path() / ("." + target.filename().string().substr(0, 200) + ".XXXXXX"))
-          .string();
-  Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) return cannot_write(target.string(), errno);
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  int reason = write_all(file.get(), bytes);
-  if (reason == 0 && ::fchmod(file.get(), 0666 & ~mask) != 0) reason = errno;
-  if (reason == 0 && file.close() != 0) reason = errno;
-  if (reason == 0 && ::rename(temporary.c_str(), target.c_str()) != 0) reason = errno;
-  if (reason == 0) return {};
-  ::unlink(temporary.c_str());
-  return cannot_write(target.string(), reason);
+  TRY(DraftFile draft, DraftFile::create(target.string()));
+  TRY_VOID(draft.append(std::as_bytes(std::span(bytes))));
+  return draft.commit();
 }
 
 }  // namespace

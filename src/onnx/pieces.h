@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/draft_file.h"
 #include "base/mapped_file.h"
-#include "onnx/draft_file.h"
 #include "onnx/writer.h"
 
 namespace dermlens::onnx {

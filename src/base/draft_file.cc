@@ -1,5 +1,5 @@
 // Plain POSIX: exclusive creation beside the target, fsync, rename.
-#include "onnx/draft_file.h"
+#include "base/draft_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,9 +8,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
-namespace dermlens::onnx {
+namespace dermlens {
 namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
@@ -23,27 +24,31 @@ tl::unexpected<Error> io_error(std::string_view what, const std::string& path) {
 
 Result<DraftFile> DraftFile::create(const std::string& path) {
   static std::atomic<unsigned> counter{0};
-  std::string draft = path + "." + std::to_string(::getpid()) + "." + std::to_string(counter++);
-  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (fd < 0) return io_error("cannot write beside", path);
-  return DraftFile(path, std::move(draft), fd);
+  // Hidden, and short enough beside the longest name there can be.
+  const std::filesystem::path target(path);
+  const std::string name = "." + target.filename().string().substr(0, 200) + "." +
+                           std::to_string(::getpid()) + "." + std::to_string(counter++);
+  std::string draft = (target.parent_path() / name).string();
+  Descriptor file(
+      ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (file.get() < 0) return io_error("cannot write beside", path);
+  return DraftFile(path, std::move(draft), std::move(file));
 }
 
 DraftFile::DraftFile(DraftFile&& other) noexcept
     : path_(std::move(other.path_)),
       draft_(std::exchange(other.draft_, {})),
-      fd_(std::exchange(other.fd_, -1)),
+      file_(std::move(other.file_)),
       buffer_(std::move(other.buffer_)),
       size_(other.size_) {}
 
 DraftFile::~DraftFile() {
-  if (fd_ >= 0) ::close(fd_);
   if (!draft_.empty()) ::unlink(draft_.c_str());
 }
 
 Result<void> DraftFile::write(ByteView bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return io_error("cannot write", path_);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
@@ -67,11 +72,11 @@ Result<void> DraftFile::append(ByteView bytes) {
 
 Result<void> DraftFile::commit() {
   TRY_VOID(flush());
-  if (::fsync(fd_) != 0) return io_error("cannot write", path_);
-  if (::close(std::exchange(fd_, -1)) != 0) return io_error("cannot write", path_);
+  if (::fsync(file_.get()) != 0) return io_error("cannot write", path_);
+  if (file_.close() != 0) return io_error("cannot write", path_);
   if (std::rename(draft_.c_str(), path_.c_str()) != 0) return io_error("cannot rename to", path_);
   draft_.clear();
   return {};
 }
 
-}  // namespace dermlens::onnx
+}  // namespace dermlens

@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/descriptor.h"
 #include "base/result.h"
 
-namespace dermlens::onnx {
+namespace dermlens {
 
 class DraftFile {
  public:
@@ -25,15 +26,15 @@ class DraftFile {
   Result<void> commit();
 
  private:
-  DraftFile(std::string path, std::string draft, int fd)
-      : path_(std::move(path)), draft_(std::move(draft)), fd_(fd) {}
+  DraftFile(std::string path, std::string draft, Descriptor file)
+      : path_(std::move(path)), draft_(std::move(draft)), file_(std::move(file)) {}
   Result<void> write(ByteView bytes);
   Result<void> flush();
 
   std::string path_, draft_;
-  int fd_;
+  Descriptor file_;
   std::vector<std::byte> buffer_;
   Bytes size_ = 0;
 };
 
-}  // namespace dermlens::onnx
+}  // namespace dermlens
