@@ -56,6 +56,7 @@ Step run_step(Selftest& test, const Entry& entry) {
 }  // namespace
 
 std::string tenths(double value) {
+  if (std::abs(value) < 0.05) value = 0;  // not "-0.0"
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f", value);
   return text.data();
