@@ -162,7 +162,8 @@ Result<Location> apply_post_ops(Builder& builder, const graph::Node& node,
 
 // oneDNN 2.6.3 has kernels that compute wrongly, and write past the end, where channels do not fill
 // the widest block: Binary in place where they are padded; Binary with post-ops in a narrower
-// block than the machine's; Convolution with channels last and a binary post-op.
+// block than the machine's; Convolution with channels last and a binary post-op, by matrix product
+// or with few channels.
 bool is_blocked(const Desc& desc);
 bool fills_blocks(const Desc& desc);
 

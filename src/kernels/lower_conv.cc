@@ -117,8 +117,9 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
       // The residual will be reordered instead.
     }
   }
-  const bool is_safe =
-      is_blocked(output_desc) || fills_blocks(output_desc) || !has_binary(op.post_ops);
+  constexpr std::int64_t kNarrow = 16;
+  const bool is_safe = is_blocked(output_desc) || fills_blocks(output_desc) ||
+                       !has_binary(op.post_ops) || (!is_slow(pd) && shape.output[1] > kNarrow);
   dnnl::primitive_attr attr = attributes();
   PostOpArguments post;
   if (is_safe) {
