@@ -5,7 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <fstream>
 
-#include "server/random_id.h"
+#include "diagnose/identifier.h"
 
 namespace dermlens::server {
 namespace {
@@ -156,7 +156,9 @@ Result<std::string> Access::login(std::string_view token, const std::string& pee
   }
   std::erase_if(sessions_, [now](const auto& entry) { return entry.second <= now; });
   if (sessions_.size() >= kMaxSessions) sessions_.erase(sessions_.begin());
-  std::string session = random_hex(32);
+  TRY(std::string session, diagnose::random_identifier());
+  TRY(const std::string more, diagnose::random_identifier());
+  session += more;
   sessions_[session] = now + kSessionLife;
   return session;
 }

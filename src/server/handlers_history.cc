@@ -10,7 +10,6 @@
 #include "server/errors.h"
 #include "server/handlers.h"
 #include "server/page_values.h"
-#include "server/random_id.h"
 
 namespace dermlens::server {
 namespace {

@@ -10,7 +10,6 @@
 #include "server/handlers.h"
 #include "server/json_body.h"
 #include "server/page_values.h"
-#include "server/random_id.h"
 
 namespace dermlens::server {
 namespace {

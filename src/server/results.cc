@@ -2,6 +2,7 @@
 // still holds one keeps its bytes accounted for.
 #include "server/results.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dermlens::server {
@@ -16,6 +17,12 @@ struct Held {
 };
 
 }  // namespace
+
+bool is_result_id(std::string_view text) {
+  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
 
 Result<void> Results::put(StoredResult result, std::string_view overlay_png,
                           std::string_view photo_jpeg) {

@@ -23,6 +23,9 @@ struct StoredResult {
   std::string photo_jpeg;   // may be empty
 };
 
+// Whether `text` is the form of a result's id: 32 lower-case hex digits.
+bool is_result_id(std::string_view text);
+
 // Any thread.
 class Results {
  public:

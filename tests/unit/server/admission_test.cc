@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 namespace dermlens::server {
 namespace {
@@ -105,6 +106,32 @@ TEST(Workers, StoppingDropsWhatWaitsAndFinishesWhatRuns) {
   stopper.join();
   EXPECT_FALSE(ran);
   EXPECT_FALSE(workers.push(ticket([] {})));
+}
+
+TEST(Workers, AsManyRunAtOnceAsTheyWereLastToldTo) {
+  Workers workers(2, 8);
+  workers.resize(1);
+  std::atomic<int> running = 0, most = 0, done = 0;
+  const auto run = [&] {
+    const int now = ++running;
+    int seen = most;
+    while (seen < now && !most.compare_exchange_weak(seen, now)) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    --running;
+    ++done;
+  };
+  const auto run_until = [&](int count) {
+    while (done < count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(workers.push(ticket(run)));
+  run_until(6);
+  EXPECT_EQ(most, 1);
+  workers.resize(3);
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(workers.push(ticket(run)));
+  run_until(12);
+  EXPECT_GT(most, 1);
+  EXPECT_LE(most, 3);
 }
 
 TEST(Workers, GoBehindTheThreadThatTalksToClients) {

@@ -73,5 +73,35 @@ TEST(Configure, LeavesNoChildAndNoDescriptorBehind) {
   EXPECT_EQ(errno, ECHILD);
 }
 
+TEST(Configure, AnotherLimitIsAnsweredFromWhatWasSurveyed) {
+  const Options options = with_shipped_model();
+  const auto start = configure(options, {Bytes{512} << 20, LimitSource::flag}, kBase);
+  ASSERT_TRUE(start);
+  for (const Bytes limit : {Bytes{44} << 20, Bytes{60} << 20, Bytes{96} << 20}) {
+    const auto asked = configure(options, {limit, LimitSource::flag}, kBase);
+    const auto moved = configure_anew(*start, options, limit);
+    ASSERT_TRUE(asked && moved);
+    EXPECT_EQ(moved->placement, asked->placement);
+    EXPECT_EQ(moved->sessions, asked->sessions);
+    EXPECT_LE(moved->reserved, limit);
+  }
+  const auto nothing = configure_anew(*start, options, Bytes{20} << 20);
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().code, Errc::over_limit);
+  EXPECT_TRUE(configure_anew(*start, options, nothing.error().needed));
+}
+
+TEST(Configure, WhatTheOperatorAskedForIsNotOverridden) {
+  Options options = with_shipped_model();
+  options.placement = plan::Placement::resident;
+  const auto start = configure(options, {Bytes{512} << 20, LimitSource::flag}, kBase);
+  ASSERT_TRUE(start);
+  const auto moved = configure_anew(*start, options, start->reserved - 1);
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(moved->placement, plan::Placement::resident);
+  EXPECT_EQ(moved->sessions, start->sessions - 1);
+  EXPECT_FALSE(configure_anew(*start, options, Bytes{40} << 20));
+}
+
 }  // namespace
 }  // namespace dermlens::server

@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "server/random_id.h"
+#include "diagnose/identifier.h"
 
 namespace dermlens::server {
 namespace {
@@ -58,9 +58,9 @@ TEST(Results, BytesStayReservedWhileSomebodyReads) {
 }
 
 TEST(Ids, AreOfTheRightFormAndDiffer) {
-  const std::string id = random_hex(16);
+  const std::string id = diagnose::random_identifier().value();
   EXPECT_TRUE(is_result_id(id));
-  EXPECT_NE(id, random_hex(16));
+  EXPECT_NE(id, diagnose::random_identifier().value());
   for (const std::string& text : {std::string(), std::string(31, 'a'), std::string(33, 'a'),
                                   std::string(32, 'G'), std::string(32, 'A'), "../" + id})
     EXPECT_FALSE(is_result_id(text)) << text;
