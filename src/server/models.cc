@@ -52,7 +52,7 @@ Models::~Models() = default;
 Result<std::unique_ptr<Models>> Models::open(Options options, Ledger& ledger, OnLoad on_load) {
   std::unique_ptr<Models> models(new Models(std::move(options), ledger, std::move(on_load)));
   const std::string& path = models->options_.default_path;
-  const std::lock_guard lock(models->mutex_);
+  std::unique_lock lock(models->mutex_);
   if (!path.empty()) {
     TRY_VOID(stamp_of(path));
     const std::string name = std::filesystem::path(path).stem().string();
@@ -62,7 +62,7 @@ Result<std::unique_ptr<Models>> Models::open(Options options, Ledger& ledger, On
     models->add_locked({name, "1", path});
     models->default_name_ = name;
   }
-  TRY_VOID(models->scan_locked());
+  TRY_VOID(models->scan(lock));
   if (models->entries_.empty())
     return fail(Errc::not_found, "no model (", models->options_.directory, ")");
   if (models->default_name_.empty()) models->default_name_ = models->entries_.begin()->first.first;
@@ -79,10 +79,13 @@ void Models::add_locked(ModelFile file) {
   entry->path = std::move(file.path);
 }
 
-Result<void> Models::scan_locked() {
+Result<void> Models::scan(std::unique_lock<std::mutex>& lock) {
   if (options_.directory.empty()) return {};
-  TRY(std::vector<ModelFile> files, find_model_files(options_.directory));
-  for (ModelFile& file : files) add_locked(std::move(file));
+  lock.unlock();
+  auto files = find_model_files(options_.directory);
+  lock.lock();
+  if (!files) return tl::make_unexpected(std::move(files).error());
+  for (ModelFile& file : *files) add_locked(std::move(file));
   return {};
 }
 
@@ -122,7 +125,7 @@ Result<ModelEntry*> Models::await_locked(std::unique_lock<std::mutex>& lock, std
                                          std::string_view version, Clock::time_point deadline,
                                          Enough enough) {
   auto found = find_locked(name, version);
-  if (!found && scan_locked()) found = find_locked(name, version);
+  if (!found && scan(lock)) found = find_locked(name, version);
   if (!found) return tl::make_unexpected(std::move(found).error());
   ModelEntry& entry = **found;
   const std::uint64_t failures = entry.failures;
@@ -162,7 +165,9 @@ Result<Models::Used> Models::use(std::string_view name, std::string_view version
 Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry) {
   entry.state = ModelState::loading;
   const auto start = Clock::now();
+  lock.unlock();
   const auto stamp = stamp_of(entry.path);
+  lock.lock();
   Result<std::shared_ptr<diagnose::Model>> loaded =
       stamp ? load_roomily(lock, entry) : tl::make_unexpected(stamp.error());
   entry.failed = !loaded;
@@ -186,16 +191,20 @@ Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry&
 Result<void> Models::load(std::string_view name, std::string_view version,
                           Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  TRY_VOID(scan_locked());
+  TRY_VOID(scan(lock));
   TRY(ModelEntry * entry, find_locked(name, version));
   while (entry->state == ModelState::loading || entry->state == ModelState::draining)
     if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
       return fail(Errc::busy, "the model is ", to_string(entry->state), " (", entry->name, ")");
   if (entry->state == ModelState::unloaded) return load_locked(lock, *entry);
   entry->withdrawn = false;
-  TRY(const FileStamp now, stamp_of(entry->path));
-  if (now == entry->stamp) return {};
-  return replace_locked(lock, *entry, deadline);
+  lock.unlock();
+  const auto now = stamp_of(entry->path);
+  lock.lock();
+  if (!now) return tl::make_unexpected(now.error());
+  // Where it was unloaded meanwhile, the next load reads the new file anyway.
+  if (entry->state != ModelState::ready || *now == entry->stamp) return {};
+  return replace_locked(lock, *entry, *now, deadline);
 }
 
 Result<void> Models::unload(std::string_view name, std::string_view version,
@@ -271,8 +280,8 @@ void Models::give_back(ModelEntry& entry, std::shared_ptr<diagnose::Model> model
 }
 
 Result<void> Models::rescan() {
-  const std::lock_guard lock(mutex_);
-  return scan_locked();
+  std::unique_lock lock(mutex_);
+  return scan(lock);
 }
 
 ModelInfo Models::describe(const ModelEntry& entry) const {

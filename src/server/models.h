@@ -139,7 +139,8 @@ class Models {
   Result<ModelEntry*> await_locked(std::unique_lock<std::mutex>& lock, std::string_view name,
                                    std::string_view version, Clock::time_point deadline,
                                    Enough enough);
-  Result<void> scan_locked();
+  // Looks into the folder without the lock: disks are slow, and the I/O thread asks for it, too.
+  Result<void> scan(std::unique_lock<std::mutex>& lock);
   void add_locked(ModelFile file);
   How how_for(const ModelEntry& entry) const;
   Result<std::shared_ptr<diagnose::Model>> load_file(const std::string& path, const How& how,
@@ -150,7 +151,7 @@ class Models {
   // Whether what was refused would fit if no model were loaded.
   bool could_fit(const Error& refusal) const;
   Result<void> replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
-                              Clock::time_point deadline);
+                              const FileStamp& stamp, Clock::time_point deadline);
   bool drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry& keep);
   void drop_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry);
   Result<void> drain_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,

@@ -84,9 +84,8 @@ bool Models::could_fit(const Error& refusal) const {
 }
 
 Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
-                                    Clock::time_point deadline) {
+                                    const FileStamp& stamp, Clock::time_point deadline) {
   const auto start = Clock::now();
-  TRY(const FileStamp stamp, stamp_of(entry.path));
   int sessions = std::max(1, entry.model->sessions());
   const How how = how_for(entry);
   lock.unlock();
