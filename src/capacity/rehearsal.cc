@@ -29,16 +29,20 @@ Bytes counting_error() {
 
 Bytes above(Bytes start, Bytes now) { return now > start ? now - start : 0; }
 
-// The most that was in memory since the mark was last reset.
+// The most that was in memory since the mark was last reset. A command's own mark will be read with
+// the same error.
 Bytes high_water(const Before& before) {
-  return above(before.base, read_process_memory().peak_rss + counting_error() + before.allowance);
+  const Bytes unsure = before.allowance == 0 ? 0 : counting_error() + before.allowance;
+  return above(before.base, read_process_memory().peak_rss + unsure);
 }
 
 // What is there now. Pages of files that were mapped before may have gone and come back.
 Bytes grown(const Before& before) {
   const ProcessMemory memory = read_process_memory();
-  return above(before.anon, memory.anon + memory.shared + counting_error()) +
-         above(above(before.anon, before.base), memory.file);
+  const Bytes now = memory.anon + memory.shared + counting_error();
+  // A command is as it will be. A server's own pages are not mapped here, and will be there.
+  if (before.allowance == 0) return above(before.base, now + memory.file);
+  return above(before.anon, now) + above(above(before.anon, before.base), memory.file);
 }
 
 std::span<const float> output_named(const exec::Program& program, const exec::Session& session,
