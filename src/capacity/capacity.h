@@ -45,8 +45,9 @@ struct Assumptions {
 struct Way {
   bool heatmaps = false;
   Placement placement = Placement::resident;
-  plan::Plan plan;      // `code` is measured
-  ByCategory shared{};  // held once: base, code, weights
+  plan::Plan plan;        // `code` is measured
+  Bytes code_excess = 0;  // what loading asks for besides, until it is measured
+  ByCategory shared{};    // held once: base, code, weights
   // The most that one request reserves of each category: not all of them at the same moment.
   ByCategory session{};
   Bytes session_reserved = 0;  // the most that one request reserves at any moment
@@ -54,7 +55,9 @@ struct Way {
   Bytes loading = 0;   // the most that the process has in memory until it serves, its pack found
   Bytes building = 0;  // the same where it must write the pack first
 
-  // What the ledger must grant for so many requests at once.
+  // What the ledger must grant while the Program loads, with room for so many sessions.
+  Bytes reserved_at_load(std::uint64_t sessions) const;
+  // And for so many requests at once.
   Bytes reserved(std::uint64_t sessions) const;
   // The high-water mark of the resident set to expect, the pack being there: loading, or every
   // request at its own at the same moment.

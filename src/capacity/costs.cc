@@ -80,6 +80,7 @@ Result<Way> make_way(const Rehearsal& rehearsal, Placement placement, const diag
   way.placement = placement;
   way.plan = plan;
   way.plan.placement = placement;
+  way.code_excess = rehearsal.code_asked - std::min(rehearsal.code_asked, plan.code);
   of(way.shared, Category::base) = base;
   of(way.shared, Category::code) = plan.code;
   of(way.shared, Category::weights) = plan.shared(placement) - plan.code;
@@ -106,6 +107,10 @@ Result<Way> make_way(const Rehearsal& rehearsal, Placement placement, const diag
   return way;
 }
 
+Bytes Way::reserved_at_load(std::uint64_t sessions) const {
+  return sum(shared) + code_excess + sessions * plan.per_session(placement);
+}
+
 Bytes Way::reserved(std::uint64_t sessions) const {
   return sum(shared) + sessions * session_reserved;
 }
@@ -115,13 +120,14 @@ Bytes Way::peak(std::uint64_t sessions) const {
 }
 
 Bytes Way::needed(std::uint64_t sessions) const {
-  return std::max({building, peak(sessions), reserved(sessions)});
+  return std::max({building, peak(sessions), reserved(sessions), reserved_at_load(sessions)});
 }
 
 std::uint64_t Way::most_sessions(Bytes limit) const {
   // Each term grows by the same for each session, or not at all.
   if (needed(1) > limit) return 0;
-  return (limit - reserved(0)) / session_reserved;
+  return std::min((limit - reserved(0)) / session_reserved,
+                  (limit - reserved_at_load(0)) / plan.per_session(placement));
 }
 
 }  // namespace dermlens::capacity

@@ -122,6 +122,7 @@ Result<Rehearsal> rehearse(const diagnose::Network& network, const diagnose::Lay
     TRY(graph::Graph graph, diagnose::program_graph(network, target, true));
     TRY(rehearsal.plan, exec::make_plan(std::move(graph), threads));
   }
+  rehearsal.code_asked = rehearsal.plan.code;
   rehearsal.planning = high_water(before);
   reset_peak_rss();
   Ledger ledger(std::numeric_limits<Bytes>::max());

@@ -24,8 +24,9 @@ struct Rehearsal {
   // `code` is what is there when a photo has been answered, and neither weights nor a session are
   // left.
   plan::Plan plan;
-  Bytes planning = 0;  // the most until the weights are placed
-  Bytes loading = 0;   // the most until the first session is opened, weights apart
+  Bytes code_asked = 0;  // what Program::load() asks for in its place, before it is measured
+  Bytes planning = 0;    // the most until the weights are placed
+  Bytes loading = 0;     // the most until the first session is opened, weights apart
 };
 
 // Loads the Program to `layer` (null: without heatmaps) and answers a photo with it. Fails as

@@ -20,7 +20,7 @@ constexpr Bytes kPage = 4096;
 constexpr Bytes kSmallWeight = 8 * 1024;
 // Measured on oneDNN 2.6: one memory object, and one primitive with its code.
 constexpr Bytes kMemoryObject = 1024;
-constexpr Bytes kPrimitive = 200 * 1024;
+constexpr Bytes kPrimitive = 64 * 1024;
 // And what a step keeps beside shared code, while it is made: chains of two thousand equal nodes
 // took 35 KiB a convolution, 17 a pooling, 12 a product of two values and 6 a loop of ours.
 constexpr Bytes kStep = 20 * 1024;
