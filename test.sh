@@ -42,6 +42,7 @@ cmake --build --preset dev
 
 # PyTorch's networks and goldens: a cache in build/reference, made once.
 /usr/bin/python3 tools/make_reference_models.py all -o build/reference
+export DERMLENS_REFERENCE_DIR="$PWD/build/reference"
 
 # Clang's sanitizers over strangers' models and pictures. The corpus itself is replayed by ctest.
 [[ $# -gt 0 ]] || tests/fuzz/run.sh 30

@@ -110,7 +110,7 @@ def make_tf2onnx(folder, spelled_out=False):
     batch = picture_values(8, size)
     network(batch, training=True)  # batch statistics, momentum 0
     # Without transposes of its own, the graph has the picture's form to show a heatmap of.
-    watched = {"first_block" if spelled_out else "auto": "top", "middle": "block1"}
+    watched = {"first_block" if spelled_out else "top": "top", "middle": "block1"}
     probe = keras.Model(network.input,
                         [*[network.get_layer(name).output for name in watched.values()],
                          network.output])

@@ -143,7 +143,7 @@ class Pressure(unittest.TestCase):
         with cgroup.Group(112 * MB) as group, \
                 harness.Server("--sessions", "1", "--result-ttl", "5s", group=group) as server:
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
-            with Neighbour(group, 84) as neighbour:
+            with Neighbour(group, 92) as neighbour:
                 self.assertTrue(neighbour.wait_until_full())
                 self.assertTrue(harness.wait_for(lambda: not server.memory()["model_loaded"]))
                 refused = server.post("/api/v1/explain", harness.PHOTO)

@@ -29,8 +29,8 @@ TEST(Target, AnAbsoluteUrlNamesTheHostToo) {
 }
 
 TEST(Target, OtherFormsAreMalformed) {
-  for (const char* text : {"", "*", "a", "/%", "/%zz", "/a b", "/a%00", "/\x80",
-                           "//evil.example/", "/%2Fevil.example"})
+  for (const char* text : {"", "*", "a", "/%", "/%zz", "/a b", "/a%00", "/\x80", "//evil.example/",
+                           "/%2Fevil.example"})
     EXPECT_FALSE(parse_target(text)) << text;
   std::string many = "/?";
   for (int i = 0; i < 70; ++i) many += "a=1&";
@@ -50,15 +50,15 @@ TEST(Request, FirstOfSeveralValuesCounts) {
 }
 
 TEST(Request, GzipIsSentToThoseWhoTakeIt) {
-  for (const auto& [header, takes] : std::vector<std::pair<std::string, bool>>{
-           {"gzip, br", true},
-           {"gzip;q=0.5", true},
-           {"*", true},
-           {"", false},
-           {"br", false},
-           {"gzip;q=0", false},
-           {"*;q=1, gzip; q=0.000", false},
-           {"notgzip", false}}) {
+  for (const auto& [header, takes] :
+       std::vector<std::pair<std::string, bool>>{{"gzip, br", true},
+                                                 {"gzip;q=0.5", true},
+                                                 {"*", true},
+                                                 {"", false},
+                                                 {"br", false},
+                                                 {"gzip;q=0", false},
+                                                 {"*;q=1, gzip; q=0.000", false},
+                                                 {"notgzip", false}}) {
     HttpRequest request;
     request.headers = {{"accept-encoding", header}};
     EXPECT_EQ(request.accepts_gzip(), takes) << header;
