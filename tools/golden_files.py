@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 # The kinds of layer whose Grad-CAM grid is a golden too; their values are NCHW.
-HEATMAPS = ("last_conv", "auto")
+HEATMAPS = ("last_conv", "auto", "top")
 
 
 def grad_cam(activation, gradient):
