@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "base/descriptor.h"
 
@@ -20,16 +21,15 @@ namespace dermlens {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-// A fault in a file maps a block around it (fault_around_bytes), or the whole of the page cache's
-// folio. Files are walked from their beginning: what a fault has mapped again behind us goes with
-// the next drop, what it has mapped ahead is wanted next.
-constexpr std::size_t kFaultAround = 64 * 1024;
+// A fault in a file maps a block around it (fault_around_bytes) or, since Linux 6.18, the whole of
+// the page cache's folio: up to 2 MB on either side, where the file was written in one piece.
 constexpr std::size_t kFolio = 2 * 1024 * 1024;
 
-// The first byte to drop for a range that begins at `offset`.
-constexpr std::size_t drop_begin(std::size_t offset) {
-  const std::size_t block = offset & ~(kFaultAround - 1);
-  return block > kFolio ? block - kFolio : 0;
+// What faults in [offset, offset + length) may have mapped, at most `size`: begin and end.
+std::pair<std::size_t, std::size_t> neighbourhood(std::size_t offset, std::size_t length,
+                                                  std::size_t size) {
+  const std::size_t end = std::min(align_up(offset + length, kFolio), align_up(size, kPage));
+  return {offset & ~(kFolio - 1), end};
 }
 
 // What the handler may look at: plain atomics, no locks. A slot is free while `base` is 0.
@@ -150,8 +150,7 @@ void MappedFile::populate(std::size_t offset, std::size_t length) const {
 void MappedFile::drop(std::size_t offset, std::size_t length) const {
   // A damaged mapping keeps its zeros: dropping them would only fault again.
   if (offset > size_ || length > size_ - offset || damaged()) return;
-  const std::size_t begin = drop_begin(offset);
-  const std::size_t end = std::min(align_up(offset + length, kFaultAround), align_up(size_, kPage));
+  const auto [begin, end] = neighbourhood(offset, length, size_);
   ::madvise(const_cast<std::byte*>(base_) + begin, end - begin, MADV_DONTNEED);
 }
 
@@ -171,11 +170,8 @@ void drop_pages(ByteView bytes) {
     const std::uintptr_t base = slot.base;
     if (base == 0 || address < base || address + bytes.size() > base + slot.size) continue;
     if (slot.damaged) return;
-    const std::uintptr_t begin = base + drop_begin(address - base);
-    const std::uintptr_t end =
-        std::min<std::uintptr_t>(base + align_up(address - base + bytes.size(), kFaultAround),
-                                 base + align_up(slot.size, kPage));
-    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto [begin, end] = neighbourhood(address - base, bytes.size(), slot.size);
+    ::madvise(reinterpret_cast<void*>(base + begin), end - begin, MADV_DONTNEED);
     return;
   }
 }

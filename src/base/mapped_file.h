@@ -42,8 +42,8 @@ class MappedFile {
   // Maps the range in with one call, where the kernel can (Linux 5.14); else reads fault it in.
   void populate(std::size_t offset, std::size_t length) const;
 
-  // Gives back the pages of [offset, offset + length) and of the blocks around it: the next read
-  // maps them anew. Harmless while other threads read them. Any thread.
+  // Gives back the pages of [offset, offset + length) and of the 2-MB blocks around it: the
+  // next read maps them anew. Harmless while other threads read them. Any thread.
   void drop(std::size_t offset, std::size_t length) const;
 
  private:

@@ -39,9 +39,10 @@ Bytes high_water(const Before& before) {
 // What is there now. Pages of files that were mapped before may have gone and come back.
 Bytes grown(const Before& before) {
   const ProcessMemory memory = read_process_memory();
-  const Bytes now = memory.anon + memory.shared + counting_error();
-  // A command is as it will be. A server's own pages are not mapped here, and will be there.
-  if (before.allowance == 0) return above(before.base, now + memory.file);
+  const Bytes now = memory.anon + memory.shared;
+  // A command is as it will be. A server's own pages are not mapped here, and will be there; its
+  // allowance holds the error.
+  if (before.allowance == 0) return above(before.base, now + counting_error() + memory.file);
   return above(before.anon, now) + above(above(before.anon, before.base), memory.file);
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/mapped_file.h"
 #include "graph/graph.h"
 
 namespace dermlens::graph {
@@ -162,6 +163,7 @@ std::vector<float> to_floats(const Value& constant, std::size_t first, std::size
   const std::size_t row = all_rows == 0 ? 0 : constant.type.elements() / all_rows;
   std::vector<float> numbers(rows * row);
   read_rows(constant, first, rows, numbers);
+  drop_pages(constant.constant->stored);
   return numbers;
 }
 
@@ -192,6 +194,7 @@ std::vector<std::int64_t> to_integers(const Value& constant) {
       widen<std::uint8_t>(recipe.stored, numbers);
       break;
   }
+  drop_pages(recipe.stored);
   return numbers;
 }
 

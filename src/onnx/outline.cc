@@ -16,11 +16,12 @@ Result<Outline> outline_of(const MappedFile& file) {
   outline.model_version = model.model_version;
   for (const MetadataView& entry : model.metadata)
     outline.metadata.insert_or_assign(std::string(entry.key), std::string(entry.value));
-  std::set<std::string_view> initialized;
+  // Copies: comparing names in the file would map the pages behind the walk again.
+  std::set<std::string, std::less<>> initialized;
   PagesBehind pages(&file);
   TRY(const GraphView graph, parse_graph(model.graph, [&](ByteView message) -> Result<void> {
         TRY(const TensorView tensor, parse_tensor(message));
-        initialized.insert(tensor.name);
+        initialized.emplace(tensor.name);
         pages.passed(message);
         return {};
       }));

@@ -3,20 +3,16 @@
 // kernel maps whole neighbourhoods for every byte that is read.
 #pragma once
 
-#include <algorithm>
-
 #include "base/mapped_file.h"
 
 namespace dermlens::onnx {
 
-// How far the kernel's neighbourhoods may reach back: a huge page.
-inline constexpr std::size_t kNeighbourhood = std::size_t{2} << 20;
+// How much is passed before it is given back.
+inline constexpr std::size_t kStep = std::size_t{2} << 20;
 
-// Gives back the pages of `passed`, which lies in the file, and of the neighbourhood before it.
+// Gives back the pages of `passed`, which lies in the file.
 inline void drop_behind(const MappedFile& file, ByteView passed) {
-  const auto offset = static_cast<std::size_t>(passed.data() - file.bytes().data());
-  const std::size_t back = std::min(offset, kNeighbourhood);
-  file.drop(offset - back, back + passed.size());
+  file.drop(static_cast<std::size_t>(passed.data() - file.bytes().data()), passed.size());
 }
 
 class PagesBehind {
@@ -35,10 +31,8 @@ class PagesBehind {
     if (!file_) return;
     const auto end =
         static_cast<std::size_t>(message.data() + message.size() - file_->bytes().data());
-    if (end < dropped_ + kNeighbourhood) return;
-    // From a step before the last one: the kernel's neighbourhoods reach backwards too.
-    const std::size_t begin = dropped_ - std::min(dropped_, kNeighbourhood);
-    file_->drop(begin, end - begin);
+    if (end < dropped_ + kStep) return;
+    file_->drop(dropped_, end - dropped_);
     dropped_ = end;
   }
 

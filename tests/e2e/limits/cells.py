@@ -1,6 +1,7 @@
 """What runs in a control group, what was predicted for it, and what came of it."""
 
 import concurrent.futures
+import contextlib
 import glob
 import http.client
 import json
@@ -19,8 +20,6 @@ import zlib
 
 from control_group import Group, forget
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-PHOTO = ROOT / "samples" / "sample.jpg"
 MB = 1 << 20
 MARGIN = 4 * MB
 MOST_ABOVE = 0.10
@@ -100,6 +99,15 @@ class Cell:
                 "; ".join(self.trouble) or "holds"]
 
 
+@contextlib.contextmanager
+def noise_file():
+    """The path of a file of NOISE."""
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(NOISE)
+        file.flush()
+        yield file.name
+
+
 class Explained(Cell):
     """`dermlens explain` with an overlay, each time in a fresh process."""
 
@@ -107,15 +115,18 @@ class Explained(Cell):
         return f"explain, {self.model}, {self.weights}, {'cold' if self.cold else 'warm'}"
 
     def prepare(self):
-        ways = ask_plan(self.binary, self.path, "--photo", str(PHOTO))
+        with noise_file() as photo:
+            ways = ask_plan(self.binary, self.path, "--photo", photo)
         self.predicted = peak_of(find_way(ways, self.weights, True), 1)
         self.limit = self.predicted + MARGIN
 
     def work(self, group, folder, cache):
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        photo = os.path.join(folder, "noise.png")
+        pathlib.Path(photo).write_bytes(NOISE)
         for _ in range(self.requests):
             process = subprocess.Popen(
-                [self.binary, "explain", str(PHOTO), "-o", os.path.join(folder, "o.png"), "--json",
+                [self.binary, "explain", photo, "-o", os.path.join(folder, "o.png"), "--json",
                  "--model", str(self.path), "--cache-dir", cache, "--weights", self.weights],
                 preexec_fn=group.join, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             output = process.stdout.read()
@@ -148,10 +159,8 @@ class Served(Cell):
 
     def prepare(self):
         usual = ask_plan(self.binary, self.path, "--upload", UPLOAD)
-        with tempfile.NamedTemporaryFile(suffix=".png") as file:
-            file.write(NOISE)
-            file.flush()
-            asked = ask_plan(self.binary, self.path, "--photo", file.name, "--no-overlay")
+        with noise_file() as photo:
+            asked = ask_plan(self.binary, self.path, "--photo", photo, "--no-overlay")
         # Where no picture is asked for; the server is ready for pages that show some.
         self.less = {}
         for weights in ("resident", "mapped", "streamed"):

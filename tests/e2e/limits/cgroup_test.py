@@ -9,7 +9,7 @@ the page cache before, so that the group pays for their pages. A cell fails wher
 answered, a reservation was refused, a process was killed, or the prediction is below the kernel's
 high-water mark (VmHWM) or more than 10 % above it.
 
-The photo that servers are sent is noise, whose pictures are as long as pictures can be, and as many
+The photo is noise, whose pictures are as long as pictures can be, and as many
 clients ask at once as there are sessions. The prediction is the server's own (/memory/); without
 heatmaps, and for twenty at once, it is lowered by pictures that these requests do not ask for. The
 ledger books a little more than the peak for each session: where that is more than 4 MB, the limit is

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """What a fresh process takes is what was planned, for every network and every placement.
 
-For each network: write its pack, ask `dermlens plan` for the peak of explaining the sample photo,
-then explain it in a fresh process for each placement. The kernel's high-water mark (VmHWM) is never
-above the plan and at most 10 % below it; writing the pack stays within what is planned for that.
+For each network: write its pack, ask `dermlens plan` for the peak of explaining a photo of noise,
+whose overlay is as long as an overlay can be, then explain it in a fresh process for each placement.
+The plan is never below the kernel's high-water mark (VmHWM) and at most 10 % above it; writing the
+pack stays within what is planned for that.
+The model is written in one piece, so that the page cache may hold it in huge pages: a touch of one
+then maps 2 MB.
 
 The shipped model always; with DERMLENS_REFERENCE_DIR every network there.
 """
@@ -17,11 +20,12 @@ import subprocess
 import sys
 import tempfile
 
+from cells import NOISE
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("DERMLENS_BINARY", str(ROOT / "build" / "release" / "dermlens"))
-PHOTO = ROOT / "samples" / "sample.jpg"
 PLACEMENTS = ("resident", "mapped", "streamed")
-MOST_BELOW = 0.10
+MOST_ABOVE = 0.10
 
 
 def networks():
@@ -45,10 +49,10 @@ def run(*arguments):
     return output, usage.ru_maxrss * 1024
 
 
-def explain(model, placement, cache, folder):
+def explain(photo, model, placement, cache, folder):
     """The high-water mark. The kernel counts from the fork on, when the process was still this
     script; where that was more, what the process says of itself at the end of its work counts."""
-    output, peak = run("explain", PHOTO, "-o", folder / "overlay.png", "--json", "--model", model,
+    output, peak = run("explain", photo, "-o", folder / "overlay.png", "--json", "--model", model,
                        "--cache-dir", cache, "--weights", placement)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     said = json.loads(output)["memory"]["peak_bytes"]
@@ -58,21 +62,27 @@ def explain(model, placement, cache, folder):
 def judge(planned, measured):
     if measured > planned:
         return "more than planned"
-    return "holds" if measured >= planned * (1 - MOST_BELOW) else "over 10 % below"
+    return "holds" if planned <= measured * (1 + MOST_ABOVE) else "over 10 % less than planned"
 
 
 def measure(name, model, folder):
     """Rows of (network, what, planned, measured, verdict)."""
     cache = folder / "cache"
-    document = json.loads(run("plan", model, "--json", "--photo", PHOTO)[0])
+    copy = folder / "model.onnx"
+    subprocess.run(["dd", f"if={model}", f"of={copy}", "bs=1G", "iflag=fullblock", "status=none"],
+                   check=True)
+    model = copy
+    photo = folder / "noise.png"
+    photo.write_bytes(NOISE)
+    document = json.loads(run("plan", model, "--json", "--photo", photo)[0])
     ways = {}
     for way in document["configurations"]:  # those with heatmaps come first, where there are any
         ways.setdefault(way["placement"], way)
-    built = explain(model, "streamed", cache, folder)
+    built = explain(photo, model, "streamed", cache, folder)
     planned = max(ways["streamed"]["building_peak_bytes"], ways["streamed"]["peak_bytes"])
     yield name, "building", planned, built, "holds" if built <= planned else "more than planned"
     for placement in PLACEMENTS:
-        measured = explain(model, placement, cache, folder)
+        measured = explain(photo, model, placement, cache, folder)
         planned = ways[placement]["peak_bytes"]
         yield name, placement, planned, measured, judge(planned, measured)
 
