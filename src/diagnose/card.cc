@@ -23,6 +23,7 @@ constexpr std::int64_t kMaxSide = 4096;
 // What is being read, and into what.
 struct Reading {
   const onnx::Model& model;
+  Bytes most_bytes;
   Card card;
 
   const std::string* find(const std::string& key) const {
@@ -62,7 +63,7 @@ Result<void> read_names(Reading& reading) {
   card.layer = "auto";
   TRY_VOID(text("layer", kMaxTextBytes, card.layer));
   if (const std::string* limits = reading.find("limits")) {
-    TRY(card.limits, read_sentences("dermlens.limits", *limits));
+    TRY(card.limits, read_sentences("dermlens.limits", *limits, reading.most_bytes));
   }
   return {};
 }
@@ -212,20 +213,17 @@ Result<void> read_class_labels(Reading& reading) {
     return fail(Errc::unsupported, "output '", card.output, "' holds no class scores (",
                 to_string(type), ", one vector of 2 to ", kMaxClasses, " f32 is expected)");
   if (const std::string* text = reading.find("labels")) {
-    TRY(card.labels, read_labels("dermlens.labels", *text));
+    TRY(card.labels, read_labels("dermlens.labels", *text, classes, reading.most_bytes));
   } else {
     TRY(const auto lines, read_labels_file(reading.model.path));
     if (lines) {
-      TRY(card.labels, read_label_lines("labels.txt", *lines));
+      TRY(card.labels, read_label_lines("labels.txt", *lines, classes, reading.most_bytes));
     } else {
       for (Bytes i = 0; i < classes; ++i) card.labels.push_back({"class_" + std::to_string(i), {}});
       card.warnings.emplace_back(
           "the model does not name its classes; assumed: class_0, class_1, ...");
     }
   }
-  if (card.labels.size() != classes)
-    return fail(Errc::malformed, "the model has ", classes, " classes but ", card.labels.size(),
-                " labels");
   return {};
 }
 
@@ -304,8 +302,8 @@ std::optional<ValueId> logits_behind_softmax(const Graph& graph, ValueId output)
   return std::nullopt;
 }
 
-Result<Card> read_card(const onnx::Model& model) {
-  Reading reading{model, {}};
+Result<Card> read_card(const onnx::Model& model, Bytes most_bytes) {
+  Reading reading{model, most_bytes, {}};
   TRY_VOID(read_names(reading));
   TRY_VOID(read_ends(reading));
   TRY_VOID(read_size(reading));

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
+#include <boost/json/memory_resource.hpp>
+#include <boost/json/parser.hpp>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <set>
 
 #include "base/text.h"
@@ -16,6 +18,64 @@ namespace json = boost::json;
 
 tl::unexpected<Error> bad(std::string_view key, std::string_view why) {
   return fail(Errc::malformed, "bad model metadata (", key, ": ", why, ")");
+}
+
+// What a stranger's JSON becomes is many times its text.
+constexpr Bytes kMostPerByte = 64;
+// A label with a key in a set, and what its names take where it has some.
+constexpr Bytes kLabel = 192, kNames = 384;
+
+tl::unexpected<Error> too_much(std::string_view key, Bytes needed, Bytes most_bytes) {
+  auto error = fail(Errc::over_limit, "the model's metadata does not fit (", key, ", up to ",
+                    needed, " B, ", most_bytes, " B are free)");
+  error.value().needed = needed;
+  error.value().available = most_bytes;
+  return error;
+}
+
+// The heap up to a bound, then std::bad_alloc.
+class BoundedMemory final : public json::memory_resource {
+ public:
+  explicit BoundedMemory(Bytes most) : left_(most) {}
+  Bytes left() const { return left_; }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    if (bytes > left_) throw std::bad_alloc();
+    void* memory = ::operator new(bytes, std::align_val_t(alignment));
+    left_ -= bytes;
+    return memory;
+  }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
+    ::operator delete(memory, std::align_val_t(alignment));
+    left_ += bytes;
+  }
+  bool do_is_equal(const json::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+
+  Bytes left_;
+};
+
+Result<json::value> parse(std::string_view key, std::string_view value, std::size_t max_text,
+                          BoundedMemory& memory) {
+  if (value.size() > max_text)
+    return fail(Errc::malformed, "bad model metadata (", key, ": ", value.size(), " bytes, limit ",
+                max_text, ")");
+  const Bytes most = memory.left();
+  try {
+    json::parse_options options;
+    options.max_depth = 8;
+    // The parser's stack, and what it makes.
+    json::parser parser(&memory, options);
+    parser.reset(&memory);
+    boost::system::error_code error;
+    parser.write(value.data(), value.size(), error);
+    if (error) return bad(key, "not JSON");
+    return parser.release();
+  } catch (const std::bad_alloc&) {
+    return too_much(key, value.size() * kMostPerByte, most);
+  }
 }
 
 // A JSON string as clean text.
@@ -50,6 +110,11 @@ Result<Label> label_of(std::string_view key, const json::value& value) {
   return Label{std::move(text), {}};
 }
 
+Result<void> check_count(std::size_t labels, std::size_t classes) {
+  if (labels == classes) return {};
+  return fail(Errc::malformed, "the model has ", classes, " classes but ", labels, " labels");
+}
+
 Result<void> check_labels(std::string_view key, const std::vector<Label>& labels) {
   std::set<std::string_view> seen;
   for (const Label& label : labels) {
@@ -70,15 +135,9 @@ Result<std::string> read_text(std::string_view key, std::string_view value, std:
 }
 
 Result<json::value> read_json(std::string_view key, std::string_view value) {
-  if (value.size() > kMaxMetadataBytes)
-    return fail(Errc::malformed, "bad model metadata (", key, ": ", value.size(), " bytes, limit ",
-                kMaxMetadataBytes, ")");
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  json::value parsed = json::parse({value.data(), value.size()}, error, {}, options);
-  if (error) return bad(key, "not JSON");
-  return parsed;
+  BoundedMemory memory(kMaxTextBytes * kMostPerByte);
+  TRY(const json::value parsed, parse(key, value, kMaxTextBytes, memory));
+  return json::value(parsed, {});
 }
 
 Result<float> read_number(std::string_view key, const json::value& value) {
@@ -106,12 +165,17 @@ Result<std::size_t> read_choice(std::string_view key, std::string_view value,
   return bad(key, known + " is expected");
 }
 
-Result<std::vector<Label>> read_labels(std::string_view key, std::string_view value) {
-  TRY(const json::value parsed, read_json(key, value));
+Result<std::vector<Label>> read_labels(std::string_view key, std::string_view value,
+                                       std::size_t classes, Bytes most_bytes) {
+  BoundedMemory memory(most_bytes);
+  TRY(const json::value parsed, parse(key, value, kMaxMetadataBytes, memory));
   const json::array* array = parsed.if_array();
-  if (!array || array->empty() || array->size() > kMaxClasses)
-    return bad(key, "an array of 1 to 65536 labels is expected");
+  if (!array) return bad(key, "an array of labels is expected");
+  TRY_VOID(check_count(array->size(), classes));
+  const Bytes needed = value.size() + classes * (kLabel + kNames);
+  if (needed > memory.left()) return too_much(key, needed, memory.left());
   std::vector<Label> labels;
+  labels.reserve(classes);
   for (const json::value& entry : *array) {
     TRY(Label label, label_of(key, entry));
     labels.push_back(std::move(label));
@@ -120,8 +184,10 @@ Result<std::vector<Label>> read_labels(std::string_view key, std::string_view va
   return labels;
 }
 
-Result<std::vector<LocalizedText>> read_sentences(std::string_view key, std::string_view value) {
-  TRY(const json::value parsed, read_json(key, value));
+Result<std::vector<LocalizedText>> read_sentences(std::string_view key, std::string_view value,
+                                                  Bytes most_bytes) {
+  BoundedMemory memory(most_bytes);
+  TRY(const json::value parsed, parse(key, value, kMaxMetadataBytes, memory));
   const json::array* array = parsed.if_array();
   if (!array || array->size() > kMaxSentences)
     return bad(key, "an array of at most 64 sentences is expected");
@@ -154,20 +220,24 @@ Result<std::pair<std::int64_t, std::int64_t>> read_picture_size(std::string_view
   return std::pair(sides[0], sides[1]);
 }
 
-Result<std::vector<Label>> read_label_lines(std::string_view place, std::string_view text) {
+Result<std::vector<Label>> read_label_lines(std::string_view place, std::string_view text,
+                                            std::size_t classes, Bytes most_bytes) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+  if (text.empty()) return bad(place, "no labels");
+  TRY_VOID(check_count(static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1, classes));
+  const Bytes needed = text.size() + classes * kLabel;
+  if (needed > most_bytes) return too_much(place, needed, most_bytes);
   std::vector<Label> labels;
+  labels.reserve(classes);
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (labels.size() >= kMaxClasses) return bad(place, "more than 65536 labels");
     TRY(std::string label, read_text(place, line, kMaxLabelBytes));
     labels.push_back({std::move(label), {}});
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  while (!labels.empty() && labels.back().key.empty()) labels.pop_back();
   TRY_VOID(check_labels(place, labels));
-  if (labels.empty()) return bad(place, "no labels");
   return labels;
 }
 

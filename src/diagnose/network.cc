@@ -1,5 +1,7 @@
 #include "diagnose/network.h"
 
+#include <algorithm>
+
 #include "diagnose/card.h"
 #include "diagnose/metadata_text.h"
 #include "kernels/precision.h"
@@ -43,7 +45,8 @@ Result<Network> read_network(const std::string& path, Bytes most_bytes) {
   TRY(onnx::ReadOptions options, options_for(path));
   options.most_bytes = most_bytes;
   TRY(onnx::Model model, onnx::read_model(path, options));
-  auto read = read_card(model);
+  const Bytes left = most_bytes - std::min(most_bytes, model.memory);
+  auto read = read_card(model, std::min(left, kMostCardBytes));
   if (!read) return within(path, std::move(read).error());
   Card card = std::move(*read);
   if (std::string warning = kernels::precision_of(model.graph).warning; !warning.empty())

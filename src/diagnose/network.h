@@ -23,8 +23,8 @@ struct Network {
   ScoreKind kind = ScoreKind::logits;
 };
 
-// The graph may take `most_bytes`. Fails as read_model, read_card and find_layers do. Dynamic
-// height and width come from the metadata (dermlens.size).
+// Graph and metadata may take `most_bytes`. Fails as read_model, read_card and find_layers do.
+// Dynamic height and width come from the metadata (dermlens.size).
 Result<Network> read_network(const std::string& path,
                              Bytes most_bytes = std::numeric_limits<Bytes>::max());
 

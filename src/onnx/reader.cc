@@ -28,12 +28,20 @@ Result<std::int64_t> default_opset(const ModelView& model) {
   return *version;
 }
 
+Bytes metadata_bytes(const Model& model) {
+  constexpr Bytes kEntry = 128;
+  Bytes bytes = 0;
+  for (const auto& [key, value] : model.metadata) bytes += key.size() + value.size() + kEntry;
+  return bytes;
+}
+
 class Importer {
  public:
   Importer(Model& model, const ReadOptions& options, TensorReader& tensors, const MappedFile* file)
       : model_(model), options_(options), tensors_(tensors), scope_(model.graph), pages_(file) {}
 
   Result<void> run(ByteView bytes) {
+    TRY_VOID(check_room());
     TRY(const GraphView graph,
         parse_graph(bytes, [&](ByteView message) { return initializer(message); }));
     for (const ValueInfoView& input : graph.inputs) TRY_VOID(add_input(input));
@@ -57,7 +65,7 @@ class Importer {
   Result<void> check_options(const GraphView& graph) const;
   Result<void> add_node(ByteView message);
   Result<void> import_node(const NodeView& view);
-  Result<void> check_room() const;
+  Result<void> check_room();
   void leave_out(const NodeView& view, Error error);
   Result<void> add_output(const ValueInfoView& output);
 
@@ -182,16 +190,17 @@ Result<void> Importer::import_node(const NodeView& view) {
   return node.check_attributes();
 }
 
-Result<void> Importer::check_room() const {
+Result<void> Importer::check_room() {
   const std::size_t values = model_.graph.value_count();
   if (values > Limits::values)
     return fail(Errc::too_large, "values (", values, ", ", Limits::values, ")");
   constexpr Bytes kValue = 1024, kOperand = 16;  // names and all; 600 B a node were measured
-  const Bytes taken = values * kValue + operands_ * kOperand + scope_.owned_bytes();
-  if (taken <= options_.most_bytes) return {};
+  model_.memory =
+      metadata_bytes(model_) + values * kValue + operands_ * kOperand + scope_.owned_bytes();
+  if (model_.memory <= options_.most_bytes) return {};
   auto error = fail(Errc::over_limit, "the model's graph does not fit (", values, " values need ",
-                    taken, " B and more, ", options_.most_bytes, " B are free)");
-  error.value().needed = taken;
+                    model_.memory, " B and more, ", options_.most_bytes, " B are free)");
+  error.value().needed = model_.memory;
   error.value().available = options_.most_bytes;
   return error;
 }

@@ -26,7 +26,8 @@ struct Model {
   std::int64_t ir_version = 0;
   std::int64_t model_version = 0;
   std::int64_t opset = 0;
-  Bytes parameters = 0;                          // elements in initializers of rank >= 1
+  Bytes parameters = 0;  // elements in initializers of rank >= 1
+  Bytes memory = 0;      // what the graph and the metadata take, estimated from above
   std::map<std::string, std::size_t> operators;  // ONNX op_type -> count
   // ONNX names that the graph itself does not know their value by: what Identity, Dropout and
   // reshapes to the same shape are called. See find_value().
@@ -48,7 +49,7 @@ struct ReadOptions {
   std::map<std::string, std::vector<std::int64_t>> bound_inputs;
   // The same for inputs of a floating type (the value to pad with, the bounds of Clip).
   std::map<std::string, std::vector<float>> bound_numbers;
-  // What the graph may take. It is estimated, from above, while the graph grows.
+  // What the graph and the metadata may take. It is estimated, from above, while they grow.
   Bytes most_bytes = std::numeric_limits<Bytes>::max();
 };
 

@@ -172,6 +172,24 @@ const std::pair<const char*, std::string> kHostile[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Values, HostileMetadata, testing::ValuesIn(kHostile));
 
+TEST(Card, HostileLabelsStayWithinWhatReadingMayTake) {
+  onnx::Model model = network();
+  std::string zeros = "[0";
+  while (zeros.size() < kMaxMetadataBytes - 3) zeros += ",0";
+  model.metadata["dermlens.labels"] = zeros + "]";
+  // The largest block of the parse alone is larger than this.
+  constexpr Bytes kMost = Bytes{4} << 20;
+  const auto card = read_card(model, kMost);
+  ASSERT_FALSE(card);
+  EXPECT_EQ(card.error().code, Errc::over_limit) << card.error().message;
+  EXPECT_EQ(card.error().available, kMost);
+  ASSERT_GT(card.error().needed, kMost);
+  // What is named would do: then the labels themselves are what is wrong.
+  const auto roomy = read_card(model, card.error().needed);
+  ASSERT_FALSE(roomy);
+  EXPECT_EQ(roomy.error().code, Errc::malformed) << roomy.error().message;
+}
+
 TEST(Card, AnInputThatIsNoPictureIsUnsupported) {
   for (const graph::Shape& shape :
        {graph::Shape{1, 1, 8, 8}, graph::Shape{2, 3, 8, 8}, graph::Shape{1, 4, 8, 8}}) {
