@@ -22,19 +22,26 @@ void step_back() {
 
 }  // namespace
 
+bool is_ticket_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 Result<void> Workers::push(std::shared_ptr<Ticket> ticket) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::busy, "the server is shutting down");
     if (waiting_.size() >= most_waiting_ &&
-        busy_ + waiting_.size() >= threads_wanted_ + most_waiting_)
+        running_.size() + waiting_.size() >= threads_wanted_ + most_waiting_)
       return fail(Errc::busy, "the queue is full (", waiting_.size(), " waiting, ", most_waiting_,
                   ")");
     ticket->queued = Clock::now();
     ticket->waiting = true;
     waiting_.push_back(std::move(ticket));
     // One thread more as long as there is more to do than threads: an idle server has none.
-    if (threads_.size() < threads_wanted_ && busy_ + waiting_.size() > threads_.size())
+    if (threads_.size() < threads_wanted_ && running_.size() + waiting_.size() > threads_.size())
       threads_.emplace_back([this] { work(); });
   }
   wake_.notify_one();
@@ -49,10 +56,12 @@ bool Workers::withdraw(const std::shared_ptr<Ticket>& ticket) {
   return true;
 }
 
-std::size_t Workers::place(const std::shared_ptr<Ticket>& ticket) const {
+std::optional<std::size_t> Workers::place(std::string_view name) const {
+  const auto has_name = [name](const auto& ticket) { return ticket->name == name; };
   const std::lock_guard lock(mutex_);
-  const auto found = std::find(waiting_.begin(), waiting_.end(), ticket);
-  if (found == waiting_.end()) return 0;
+  if (std::ranges::any_of(running_, has_name)) return 0;
+  const auto found = std::ranges::find_if(waiting_, has_name);
+  if (found == waiting_.end()) return std::nullopt;
   return static_cast<std::size_t>(std::distance(waiting_.begin(), found)) + 1;
 }
 
@@ -63,7 +72,7 @@ std::size_t Workers::depth() const {
 
 std::size_t Workers::busy() const {
   const std::lock_guard lock(mutex_);
-  return busy_;
+  return running_.size();
 }
 
 void Workers::resize(std::size_t threads) {
@@ -71,7 +80,7 @@ void Workers::resize(std::size_t threads) {
     const std::lock_guard lock(mutex_);
     threads_wanted_ = threads;
     while (!stopping_ && threads_.size() < threads_wanted_ &&
-           busy_ + waiting_.size() > threads_.size())
+           running_.size() + waiting_.size() > threads_.size())
       threads_.emplace_back([this] { work(); });
   }
   wake_.notify_all();
@@ -95,18 +104,20 @@ void Workers::work() {
   step_back();
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock,
-               [this] { return stopping_ || (!waiting_.empty() && busy_ < threads_wanted_); });
+    wake_.wait(lock, [this] {
+      return stopping_ || (!waiting_.empty() && running_.size() < threads_wanted_);
+    });
     if (stopping_) return;
-    const std::shared_ptr<Ticket> ticket = std::move(waiting_.front());
-    waiting_.pop_front();
+    // Moved from list to list: a worker allocates nothing that could fail.
+    running_.splice(running_.end(), waiting_, waiting_.begin());
+    const auto place = std::prev(running_.end());
+    const std::shared_ptr<Ticket> ticket = *place;
     ticket->waiting = false;
-    ++busy_;
     lock.unlock();
     ticket->run();
     ticket->finished();
     lock.lock();
-    --busy_;
+    running_.erase(place);
     // One of those who were not to run may now.
     if (!waiting_.empty()) wake_.notify_one();
   }

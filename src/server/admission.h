@@ -9,6 +9,9 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -24,11 +27,15 @@ struct Ticket {
   std::function<void()> finished;
   Clock::time_point deadline;
   Clock::time_point queued;
+  std::string name;  // which its client gave it, to ask after it; may be empty
 
  private:
   friend class Workers;
   bool waiting = false;  // under the pool's mutex
 };
+
+// Whether a client may call its request so: 1 to 64 letters, digits, '-' and '_'.
+bool is_ticket_name(std::string_view text);
 
 // Threads, made when the first ticket comes, and the tickets before them. Any thread may call.
 class Workers {
@@ -43,8 +50,9 @@ class Workers {
   Result<void> push(std::shared_ptr<Ticket> ticket);
   // Takes a ticket that still waits out of the queue; false where it runs, ran or is gone.
   bool withdraw(const std::shared_ptr<Ticket>& ticket);
-  // The place of a waiting ticket: 1 is next; 0 where it does not wait.
-  std::size_t place(const std::shared_ptr<Ticket>& ticket) const;
+  // The place of the ticket of that name, the earliest where several have it: 1 is the next to run,
+  // 0 runs. Absent where there is none: not yet, not any more, or refused.
+  std::optional<std::size_t> place(std::string_view name) const;
 
   std::size_t depth() const;
   std::size_t busy() const;
@@ -63,9 +71,8 @@ class Workers {
   const std::size_t most_waiting_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::list<std::shared_ptr<Ticket>> waiting_;
+  std::list<std::shared_ptr<Ticket>> waiting_, running_;
   std::vector<std::thread> threads_;
-  std::size_t busy_ = 0;
   bool stopping_ = false;
 };
 

@@ -60,6 +60,7 @@ asio::awaitable<std::optional<HttpResponse>> run_errand(tcp::socket& socket,
   const auto executor = socket.get_executor();
   auto errand = std::make_shared<Errand>(executor, app, request);
   auto ticket = std::make_shared<Ticket>();
+  ticket->name = request->parameter("ticket").value_or("");
   ticket->run = [errand, queued = Clock::now()] { compute(*errand, queued); };
   ticket->finished = [errand, executor] {
     asio::post(executor, [errand] {

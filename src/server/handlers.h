@@ -66,6 +66,7 @@ Result<HttpResponse> post_v1_explain(App& app, HttpRequest& request);
 // handlers_admin.cc
 Result<HttpResponse> get_metrics(App& app, HttpRequest& request);
 Result<HttpResponse> get_openapi(App& app, HttpRequest& request);
+Result<HttpResponse> get_place(App& app, HttpRequest& request);
 Result<HttpResponse> get_events(App& app, HttpRequest& request);
 
 // Answers in common.

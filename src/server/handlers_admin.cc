@@ -1,4 +1,6 @@
-// Metrics, the OpenAPI document, and the door to the event stream.
+// Metrics, the OpenAPI document, a request's place in the queue, and the door to the event stream.
+#include <boost/json/object.hpp>
+
 #include "server/errors.h"
 #include "server/handlers.h"
 #include "server/live.h"
@@ -20,6 +22,16 @@ Result<HttpResponse> get_openapi(App& app, HttpRequest&) {
   response.view = asset.content;
   response.owner = std::move(asset.owner);
   return response;
+}
+
+Result<HttpResponse> get_place(App& app, HttpRequest& request) {
+  const auto place = app.workers.place(request.captures[0]);
+  boost::json::object report{{"state", !place       ? "absent"
+                                       : *place > 0 ? "waiting"
+                                                    : "computing"},
+                             {"place", place.value_or(0)},
+                             {"model_loaded", app.models->loaded() != 0}};
+  return json_response(report);
 }
 
 // Only decides whether there may be one more; the connection itself writes the events.

@@ -62,6 +62,9 @@ std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Fra
     if (error.code == Errc::denied) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
   }
+  if (const auto ticket = request.parameter("ticket"); ticket && !is_ticket_name(*ticket))
+    return error_response(400, "usage",
+                          "parameter 'ticket' takes 1 to 64 letters, digits, '-' and '_'");
   if (framing.chunked)
     return error_response(411, "length_required", "send Content-Length; chunks are not taken");
   const bool needs_body = match.route->payload == Payload::upload;

@@ -32,6 +32,7 @@ std::span<const Route> all_routes() {
       // Native.
       Route{kPost, "/api/v1/classify", kInference, kGuarded, kUpload, post_classify},
       Route{kPost, "/api/v1/explain", kInference, kGuarded, kUpload, post_explain},
+      Route{kGet, "/api/v1/queue/{}", kInstant, kGuarded, kNone, get_place},
       Route{kGet, "/api/v1/models", kControl, kGuarded, kNone, get_models},
       Route{kGet, "/api/v1/models/{}", kControl, kGuarded, kNone, get_model},
       Route{kGet, "/api/v1/models/{}/layers", kControl, kGuarded, kNone, get_layers},

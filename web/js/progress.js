@@ -1,23 +1,26 @@
-// Where a sent photo is: uploading, waiting in the queue, computing. The server tells how long its
-// queue is, not where in it we stand; the queue is first come, first served, so we can never stand
-// further back than its length at any moment since we joined, and never move back.
+// Where a sent photo is, in the server's own words: waiting in the queue and at which place, or
+// computing. The photo travels under a name of our own, and the server is asked after that name.
 import { getJson } from "./api.js";
 
-const FIRST_LOOK_MS = 250;
-const NEXT_LOOK_MS = 700;
+const FIRST_LOOK_MS = 100;
+const NEXT_LOOK_MS = 500;
 
-// Calls tell({phase: "wait", place}) or tell({phase: "compute"}) until stop() is called.
-export function watchQueue(tell) {
-  let place = Infinity;
+// A name that nobody else gives and nobody guesses. (randomUUID would need HTTPS.)
+export function newTicket() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Calls tell({phase: "wait", place}) or tell({phase: "compute", loading}) until stop() is called.
+export function watchQueue(ticket, tell) {
   let stopped = false;
   let timer = 0;
   const look = async () => {
     try {
-      const now = await getJson("/memory/");
+      const now = await getJson(`/api/v1/queue/${ticket}`);
       if (stopped) return;
-      place = Math.min(place, now.queue?.depth ?? 0);
-      if (place > 0) tell({ phase: "wait", place });
-      else tell({ phase: "compute", loading: now.model_loaded === false });
+      if (now.state === "waiting") tell({ phase: "wait", place: now.place });
+      if (now.state === "computing") tell({ phase: "compute", loading: !now.model_loaded });
     } catch {
       // The answer itself will say what is wrong.
     }

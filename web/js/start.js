@@ -5,7 +5,7 @@ import { cameraHere, takePhoto } from "./camera.js";
 import { classesOf, counted, limitSentences, limitsNote, nameOf } from "./conditions.js";
 import { limits } from "./limits.js";
 import { fileSize, percent, t } from "./language.js";
-import { watchQueue } from "./progress.js";
+import { newTicket, watchQueue } from "./progress.js";
 import { troubleNote } from "./trouble.js";
 
 const NOTES = ["age", "gender", "symptom", "illness_history", "drug_history"];
@@ -90,20 +90,21 @@ export class StartView {
     this.move({ name: "upload", part: 0 });
     document.getElementById("cancel")?.focus();
     let stopWatching = () => {};
+    const ticket = newTicket();
     try {
       const answer = await api.explain(
         this.file,
         // The page draws the map itself; the overlay is for those who open the result's address.
         limits.heatmaps
-          ? { target: "top1", output: "map,photo,overlay_url" }
-          : { output: "photo" },
+          ? { ticket, target: "top1", output: "map,photo,overlay_url" }
+          : { ticket, output: "photo" },
         {
           notes: this.notes,
           signal: this.calling.signal,
           progress: (part) => this.move({ name: "upload", part }),
           sent: () => {
-            this.move({ name: "compute" });
-            stopWatching = watchQueue(({ phase, place, loading }) =>
+            this.move({ name: "wait" });
+            stopWatching = watchQueue(ticket, ({ phase, place, loading }) =>
               this.move({ name: phase, place, loading }),
             );
           },
@@ -144,7 +145,8 @@ export class StartView {
 
   phaseText() {
     const { name, place, loading } = this.phase;
-    if (name === "wait") return `${t("step.wait")}: ${t("step.place", { n: place })}`;
+    if (name === "wait")
+      return [t("step.wait"), place && t("step.place", { n: place })].filter(Boolean).join(": ");
     return t(name === "upload" ? "step.upload" : loading ? "step.loading" : "step.compute");
   }
 

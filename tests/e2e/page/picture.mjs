@@ -55,6 +55,15 @@ export function skinPng(width = 320, height = 240) {
   ]);
 }
 
+// One colour, quickly made: for the server to be busy with.
+export const plainPng = (width, height) =>
+  Buffer.concat([
+    SIGNATURE,
+    header(width, height),
+    chunk("IDAT", deflateSync(Buffer.alloc(height * (1 + width * 3)), { level: 1 })),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+
 // A header that promises `width` x `height` pixels, and nothing behind it.
 export const hugePng = (width = 60000, height = 60000) =>
   Buffer.concat([

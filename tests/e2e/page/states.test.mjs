@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openBrowser, openPage } from "./browser.mjs";
-import { asFile, hugePng, skinPng } from "./picture.mjs";
+import { asFile, hugePng, plainPng, skinPng } from "./picture.mjs";
 import { keepBusy, startServer } from "./server.mjs";
 
 let browser;
@@ -128,6 +128,47 @@ test("a busy server is waited for: the place in the queue, then the answer", asy
   } finally {
     await rest();
   }
+});
+
+test("the place is the server's word: who comes later does not move it", async () => {
+  const server = await serve("--queue", "16", "--sessions", "1", "--preload");
+  const posts = [];
+  const vast = plainPng(8000, 6000);
+  const large = plainPng(5000, 4000);
+  const post = (body) => {
+    const options = { method: "POST", body, headers: { "Content-Type": "image/png" } };
+    const answer = fetch(`${server.url}/api/v1/explain?output=map&keep=0`, options);
+    posts.push(answer.then((response) => response.arrayBuffer()));
+  };
+  const queued = async (count) => {
+    for (;;) {
+      const { queue, sessions } = await (await fetch(`${server.url}/memory/`)).json();
+      if (queue.depth === count && sessions.busy === 1) return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  await withPage(server, {}, async (page) => {
+    await page.setInputFiles("#file", asFile(skinPng(400, 300)));
+    await page.evaluate(() => {
+      globalThis.places = [];
+      new MutationObserver(() => {
+        const [, place] = /place (\d+)/.exec(document.querySelector(".steps")?.textContent) ?? [];
+        if (place && globalThis.places.at(-1) !== Number(place)) globalThis.places.push(Number(place));
+      }).observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+    for (const [index, photo] of [vast, large, large].entries()) {
+      post(photo);
+      await queued(index);
+    }
+    await page.click("#examine");
+    await queued(3);
+    for (let index = 0; index < 3; ++index) post(skinPng());
+    await page.waitForSelector(".bars", { timeout: 60_000 });
+    const places = await page.evaluate("places");
+    assert.equal(places[0], 3);
+    assert.deepEqual(places, places.toSorted().reverse());
+  });
+  await Promise.all(posts);
 });
 
 test("a full queue counts down and sends again by itself", async () => {

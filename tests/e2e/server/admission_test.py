@@ -1,5 +1,6 @@
 """The queue before the sessions: bounded, with deadlines, and nothing computed for nobody."""
 
+import threading
 import time
 import unittest
 
@@ -69,6 +70,45 @@ class Queue(unittest.TestCase):
                 time.sleep(0.05)
             self.assertLess(computed(server) - before, 8)
             self.assertEqual(server.memory()["queue"]["depth"], 0)
+
+    def test_each_place_counts_those_ahead_and_no_others(self):
+        with harness.Server("--sessions", "1", "--preload") as server:
+            self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
+            photos = [harness.png(6000, 4000)] + [harness.png(3000, 2000)] * 3
+
+            def state(name):
+                said = server.get("/api/v1/queue/" + name).json()
+                return said["state"], said["place"]
+
+            def post(name, photo):
+                path = "/api/v1/explain?output=map&keep=0&ticket=" + name
+                thread = threading.Thread(target=server.post, args=(path, photo))
+                thread.start()
+                self.assertTrue(harness.wait_for(lambda: state(name)[0] != "absent"))
+                return thread
+
+            names = [f"client_{i}-{'x' * 40}" for i in range(4)]
+            threads = [post(name, photo) for name, photo in zip(names, photos)]
+            first = [state(name) for name in names]
+            self.assertEqual(first, [("computing", 0), ("waiting", 1), ("waiting", 2),
+                                     ("waiting", 3)])
+            self.assertEqual(state("nobody"), ("absent", 0))
+            last = [first[3]]
+            while last[-1][0] != "absent":
+                now = state(names[3])
+                if now != last[-1]:
+                    last.append(now)
+            self.assertEqual(last, [("waiting", 3), ("waiting", 2), ("waiting", 1),
+                                    ("computing", 0), ("absent", 0)])
+            for thread in threads:
+                thread.join()
+
+    def test_a_ticket_is_a_short_plain_name(self):
+        with harness.Server("--sessions", "1") as server:
+            for bad in ("", "a" * 65, "a%20b", "a%2Fb", "%00", "%C3%A9"):
+                answer = server.post("/api/v1/classify?ticket=" + bad, harness.PHOTO)
+                self.assertEqual((answer.status, answer.json()["code"]), (400, "usage"), bad)
+            self.assertEqual(server.post("/api/v1/classify?ticket=a_-9", harness.PHOTO).status, 200)
 
     def test_short_memory_is_503_and_never_the_end(self):
         with harness.Server("--sessions", "2", "--memory-limit", "64M") as server:

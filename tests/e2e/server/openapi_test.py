@@ -98,7 +98,7 @@ class OpenApi(unittest.TestCase):
 
     def walk(self, method, path, operation):
         url = path.replace("{id}", self.kept() if "{id}" in path else "").replace(
-            "{model}", NAME).replace("{version}", "1").replace("{path}", "css/base.css")
+            "{model}", NAME).replace("{version}", "1").replace("{path}", "css/base.css").replace("{ticket}", "t-1")
         required = [p for p in operation.get("parameters", []) if p["in"] == "query" and p["required"]]
         if required:
             url += "?" + "&".join(p["name"] + "=100" for p in required)

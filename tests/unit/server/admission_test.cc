@@ -70,12 +70,47 @@ TEST(Workers, WithdrawnTicketsAreNeverComputed) {
     blocker.wait_until_running();
     const auto waiting = ticket([&ran] { ran = true; });
     ASSERT_TRUE(workers.push(waiting));
-    EXPECT_EQ(workers.place(waiting), 1U);
     EXPECT_TRUE(workers.withdraw(waiting));
     EXPECT_FALSE(workers.withdraw(waiting));
     blocker.let_go();
   }
   EXPECT_FALSE(ran);
+}
+
+TEST(Workers, APlaceCountsThoseAheadAndNobodyElse) {
+  Workers workers(1, 8);
+  Blocker first, second;
+  const auto named = [](std::shared_ptr<Ticket> made, std::string name) {
+    made->name = std::move(name);
+    return made;
+  };
+  const auto b = named(second.make(), "b"), c = named(ticket([] {}), "c");
+  ASSERT_TRUE(workers.push(named(first.make(), "a")));
+  first.wait_until_running();
+  ASSERT_TRUE(workers.push(b));
+  ASSERT_TRUE(workers.push(c));
+  ASSERT_TRUE(workers.push(named(ticket([] {}), "d")));
+  EXPECT_EQ(workers.place("a"), 0U);
+  EXPECT_EQ(workers.place("b"), 1U);
+  EXPECT_EQ(workers.place("c"), 2U);
+  EXPECT_EQ(workers.place("d"), 3U);
+  EXPECT_EQ(workers.place("e"), std::nullopt);
+  EXPECT_TRUE(workers.withdraw(c));
+  EXPECT_EQ(workers.place("c"), std::nullopt);
+  EXPECT_EQ(workers.place("d"), 2U);
+  first.let_go();
+  second.wait_until_running();
+  EXPECT_EQ(workers.place("b"), 0U);
+  EXPECT_EQ(workers.place("d"), 1U);
+  second.let_go();
+}
+
+TEST(Workers, ANameIsShortAndPlain) {
+  for (const std::string& good : {std::string("a"), std::string(64, 'Z'), std::string("0-9_x")})
+    EXPECT_TRUE(is_ticket_name(good)) << good;
+  for (const std::string& bad : {std::string(), std::string(65, 'a'), std::string("a b"),
+                                 std::string("a/b"), std::string("\xc3\xa9")})
+    EXPECT_FALSE(is_ticket_name(bad)) << bad;
 }
 
 TEST(Workers, EveryTicketRunsOnceAndIsFinishedOnce) {
