@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "capacity/capacity.h"
 #include "memory/process.h"
 #include "server/connection.h"
 #include "server/errors.h"
@@ -16,7 +17,7 @@ namespace {
 
 // Threads' stacks in use, allocator slack, the page cache of our own code, the first connections:
 // what the process grows by while it serves and that no other category counts.
-constexpr Bytes kBaseAllowance = (Bytes{2} << 20) + kConnectionsInBase * kConnectionBytes;
+constexpr Bytes kBaseAllowance = capacity::kServerAllowance + kConnectionsInBase * kConnectionBytes;
 constexpr std::uint64_t kPeakAgeMs = 100;
 constexpr std::chrono::seconds kRefusingFor{5};
 
@@ -40,6 +41,12 @@ Bytes uploads_share(const Options& options, Bytes limit) {
   return std::max({limit / 8, Bytes{1} << 20, most_body(options, Payload::upload)});
 }
 
+// An eighth of the limit, and nothing of what the plan needs: a peak that is predicted without kept
+// results and what they take are together within the limit.
+Bytes results_share(Bytes limit, Bytes predicted) {
+  return std::min(limit / 8, limit - std::min(limit, predicted));
+}
+
 }  // namespace
 
 App::App(const Options& given, const MemoryLimit& found, const Configuration& chosen)
@@ -47,7 +54,7 @@ App::App(const Options& given, const MemoryLimit& found, const Configuration& ch
       pressure(chosen, found),
       ledger(found.bytes),
       uploads(uploads_share(given, found.bytes)),
-      results(ledger, given.result_ttl, found.bytes / 8),
+      results(ledger, given.result_ttl, results_share(found.bytes, chosen.peak)),
       chores(1, 64),
       controls(1, 16),
       watch(1, 1),
@@ -91,8 +98,9 @@ Result<std::shared_ptr<App>> App::open(const Options& options) {
   return app;
 }
 
-void App::set_limit(Bytes bytes) {
+void App::set_limit(Bytes bytes, Bytes predicted) {
   ledger.set_limit(bytes);
+  results.set_most(results_share(bytes, predicted));
   uploads.set_limit(uploads_share(options, bytes));
   if (ledger.reserved() > bytes) results.make_room(ledger.reserved() - bytes);
 }

@@ -34,8 +34,9 @@ struct App {
   // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
   HttpResponse handle(HttpRequest& request);
 
-  // What may be used from now on; kept results give way where that is less than is in use.
-  void set_limit(Bytes bytes);
+  // What may be used from now on, of which the plan takes up to `predicted`; kept results give way
+  // where they are in the way of either.
+  void set_limit(Bytes bytes, Bytes predicted);
 
   // The process's high-water mark, read at most every 100 ms.
   Bytes peak_rss() const;

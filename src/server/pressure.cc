@@ -68,25 +68,25 @@ void Pressure::look(App& app) {
   }
   low_looks_ = 0;
   if (left > now && (moved || left - now >= kNoise)) {
-    accept(app, room);
+    accept(app, room, state_.configuration.peak);
   }
   climb(app, room);
 }
 
-void Pressure::accept(App& app, const Headroom& room) {
-  app.set_limit(room.bytes());
+void Pressure::accept(App& app, const Headroom& room, Bytes predicted) {
+  app.set_limit(room.bytes(), predicted);
   const std::lock_guard lock(mutex_);
   state_.room = room;
 }
 
 void Pressure::shrink(App& app, const Headroom& room) {
   if (state_.fits && !unfinished_ && state_.configuration.reserved <= room.bytes()) {
-    accept(app, room);
+    accept(app, room, state_.configuration.peak);
     return;
   }
   auto chosen = configure_anew(at_start_, app.options, room.bytes());
   if (!chosen && !state_.fits) {
-    accept(app, room);
+    accept(app, room, state_.configuration.peak);
     return;
   }
   Configuration next = chosen ? std::move(*chosen) : state_.configuration;
@@ -124,7 +124,7 @@ void Pressure::adopt(App& app, const Headroom& room, Configuration configuration
                         .request_room = configuration.request_room};
   // What runs is finished under the limit it was let in under; then the new one holds.
   const auto done = app.models->reconfigure(how, Clock::now() + kDrain);
-  accept(app, room);
+  accept(app, room, configuration.peak);
   if (!done)
     log(LogLevel::warning,
         "while changing to " + name_of(configuration) + ": " + done.error().message);

@@ -37,8 +37,8 @@ class Pressure {
   State state() const;
 
  private:
-  // The limit is what is left; the way stays.
-  void accept(App& app, const Headroom& room);
+  // The limit is what is left, of which a plan takes `predicted`; the way stays.
+  void accept(App& app, const Headroom& room, Bytes predicted);
   void shrink(App& app, const Headroom& room);
   void climb(App& app, const Headroom& room);
   void adopt(App& app, const Headroom& room, Configuration configuration, bool fits);

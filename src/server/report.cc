@@ -84,6 +84,7 @@ json::object memory_report(const App& app) {
     weights["bytes"] = model->plan().weights;
     plan = plan_report(model->plan(), sessions);
     plan.as_object()["predicted_peak_bytes"] = pressure.configuration.peak;
+    plan.as_object()["results_most_bytes"] = app.results.most();
   }
   const double percent =
       100.0 * static_cast<double>(process.rss) / static_cast<double>(app.ledger.limit());

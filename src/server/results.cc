@@ -27,10 +27,10 @@ bool is_result_id(std::string_view text) {
 Result<void> Results::put(StoredResult result, std::string_view overlay_png,
                           std::string_view photo_jpeg) {
   const Bytes bytes = kBookkeeping + result.json.size() + overlay_png.size() + photo_jpeg.size();
+  const std::lock_guard lock(mutex_);
   if (bytes > most_bytes_)
     return fail(Errc::no_memory, "the result is too large to keep (", bytes, ", ", most_bytes_,
                 ")");
-  const std::lock_guard lock(mutex_);
   while (!order_.empty() && bytes_ + bytes > most_bytes_) drop_oldest();
   auto hold = ledger_.reserve(Category::results, bytes);
   while (!hold && !order_.empty()) {
@@ -72,6 +72,17 @@ bool Results::make_room(Bytes bytes) {
   const Bytes before = bytes_;
   while (!order_.empty() && before - bytes_ < bytes) drop_oldest();
   return true;
+}
+
+void Results::set_most(Bytes bytes) {
+  const std::lock_guard lock(mutex_);
+  most_bytes_ = bytes;
+  while (bytes_ > most_bytes_) drop_oldest();
+}
+
+Bytes Results::most() const {
+  const std::lock_guard lock(mutex_);
+  return most_bytes_;
 }
 
 void Results::expire() {

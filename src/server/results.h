@@ -40,6 +40,9 @@ class Results {
   bool erase(std::string_view id);
   // Drops the oldest until `bytes` are free again or none are left; false where there was none.
   bool make_room(Bytes bytes);
+  // Keeps no more than `bytes` from now on.
+  void set_most(Bytes bytes);
+  Bytes most() const;
   // Drops what is older than the time to live.
   void expire();
   std::size_t count() const;
@@ -55,8 +58,8 @@ class Results {
 
   Ledger& ledger_;
   const std::chrono::seconds time_to_live_;
-  const Bytes most_bytes_;
   mutable std::mutex mutex_;
+  Bytes most_bytes_;
   Order order_;  // oldest first
   std::unordered_map<std::string, Order::iterator> by_id_;
   Bytes bytes_ = 0;

@@ -16,6 +16,7 @@ REFERENCE = os.path.join(os.environ.get("DERMLENS_REFERENCE_DIR", ""), "efficien
                          "model.onnx")
 with open(os.path.join(harness.SOURCE, "samples", "sample.jpg"), "rb") as sample:
     JPEG = sample.read()
+LARGE = harness.png(4000, 3000)
 
 
 def median(values):
@@ -42,20 +43,41 @@ class Figures(unittest.TestCase):
         return taken * 1000, answer.json()
 
     def one_client(self, model, most_mb):
-        large = harness.png(4000, 3000)
         with harness.Server("--sessions", "1", "--weights", "streamed", model=model) as server:
             idle = server.status("VmRSS")
             self.assertLessEqual(idle, IDLE_KB)
             for _ in range(10):
-                # Kept results come on top, as many as the limit allows: they are not counted here.
+                # Kept results come on top, as many as the limit allows: see below.
                 self.explain(server, query="?keep=false")
-                self.explain(server, large, "?keep=false")
+                self.explain(server, LARGE, "?keep=false")
             peak = server.status("VmHWM") / 1024
             print(f"one client: idle {idle / 1024:.1f} MB, peak {peak:.1f} MB of {most_mb}")
             self.assertLessEqual(peak, most_mb)
 
     def test_one_client_of_the_shipped_model_needs_40_mb(self):
         self.one_client(harness.MODEL, 40)
+
+    def test_kept_results_stay_within_what_the_plan_leaves(self):
+        one = ("--sessions", "1", "--weights", "streamed")
+        with harness.Server(*one) as server:
+            self.explain(server)
+            needed = server.memory()["plan"]["predicted_peak_bytes"]
+        limit_mb = needed // 2 ** 20 + 4
+        with harness.Server(*one, "--memory-limit", f"{limit_mb}M") as server:
+            for seed in range(60):
+                self.explain(server, LARGE if seed % 6 == 0 else harness.png(1600, 1200, seed))
+            memory = server.memory()
+            plan = memory["plan"]
+            promised = plan["predicted_peak_bytes"] + plan["results_most_bytes"]
+            peak = server.status("VmHWM")
+            print(f"kept results: {memory['results_held']} of 60, peak {peak / 1024:.1f} MB of "
+                  f"{promised / 2 ** 20:.1f} MB, limit {limit_mb} MB")
+            # So many that the oldest had to go, and not so few that nothing was kept.
+            self.assertGreater(memory["results_held"], 0)
+            self.assertLess(memory["results_held"], 60)
+            self.assertLessEqual(memory["ledger"]["results"], plan["results_most_bytes"])
+            self.assertLessEqual(promised, limit_mb << 20)
+            self.assertLessEqual(peak * 1024, promised)
 
     @unittest.skipUnless(os.path.exists(REFERENCE), "EfficientNetV2-S is not there")
     def test_one_client_of_efficientnet_v2_s_needs_44_mb(self):

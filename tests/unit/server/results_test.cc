@@ -45,6 +45,20 @@ TEST(Results, TheyGiveWayWhenTheLedgerIsFull) {
   EXPECT_FALSE(results.put(result('c'), std::string(9000, 'x'), {}));
 }
 
+TEST(Results, ASmallerBoundDropsTheOldestAtOnce) {
+  Ledger ledger(1 << 20);
+  Results results(ledger, std::chrono::hours(1), 1 << 20);
+  for (char digit = 'a'; digit <= 'd'; ++digit)
+    ASSERT_TRUE(results.put(result(digit), std::string(3000, 'x'), {}));
+  results.set_most(10'000);
+  EXPECT_EQ(results.count(), 2U);
+  EXPECT_NE(results.find(std::string(32, 'd')), nullptr);
+  EXPECT_LE(ledger.reserved(Category::results), results.most());
+  results.set_most(0);
+  EXPECT_EQ(ledger.reserved(), 0U);
+  EXPECT_FALSE(results.put(result('e'), {}, {}));
+}
+
 TEST(Results, BytesStayReservedWhileSomebodyReads) {
   Ledger ledger(1 << 20);
   Results results(ledger, std::chrono::hours(1), 1 << 20);
