@@ -78,13 +78,15 @@ void add_common_options(CLI::App& command, CommonOptions& common, bool model_opt
       ->envname("DERMLENS_MEMORY_LIMIT");
   command.add_option("--threads", common.threads, "Threads a request may use")
       ->check(CLI::Range(1, 256))
+      ->envname("DERMLENS_THREADS")
       ->capture_default_str();
   command.add_option("--weights", common.weights, "Where the weights live")
       ->check(CLI::IsMember({"auto", "resident", "mapped", "streamed"}))
+      ->envname("DERMLENS_WEIGHTS")
       ->capture_default_str();
   command.add_option("--cache-dir", common.cache_dir, "Where packs are kept")
       ->envname("DERMLENS_CACHE_DIR");
-  command.add_flag("--no-cache", common.no_cache, "Keep no pack");
+  command.add_flag("--no-cache", common.no_cache, "Keep no pack")->envname("DERMLENS_NO_CACHE");
 }
 
 void add_json_option(CLI::App& command, CommonOptions& common) {

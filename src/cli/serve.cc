@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 
@@ -15,6 +16,7 @@ namespace {
 
 struct ServeOptions {
   server::Options server;
+  std::optional<unsigned short> port;
   std::string log_format = "text";
 };
 
@@ -33,10 +35,30 @@ std::optional<std::chrono::milliseconds> parse_duration(const std::string& text)
   return std::chrono::milliseconds(static_cast<std::int64_t>(number * factor));
 }
 
-// The seed's spelling of truth: true, 1, yes.
-bool truth(std::string text) {
+// What a variable of the seed's says, as the seed spelled truth; `otherwise` where it is not set.
+Result<bool> truth_of(const char* variable, bool otherwise) {
+  const char* const value = std::getenv(variable);
+  if (value == nullptr) return otherwise;
+  std::string text = value;
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text == "true" || text == "1" || text == "yes" || text == "on";
+  for (const char* yes : {"true", "1", "yes", "on"})
+    if (text == yes) return true;
+  for (const char* no : {"false", "0", "no", "off", ""})
+    if (text == no) return false;
+  return fail(Errc::usage, variable, " is neither true nor false ('", value, "')");
+}
+
+// What a variable that others know, too, says; `otherwise` where it is not set or empty.
+Result<int> number_of(const char* variable, int least, int most, int otherwise) {
+  const char* const value = std::getenv(variable);
+  if (value == nullptr || *value == '\0') return otherwise;
+  const std::string_view text = value;
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
+    return fail(Errc::usage, variable, " is not a number from ", least, " to ", most, " ('", text,
+                "')");
+  return number;
 }
 
 template <class Duration>
@@ -70,11 +92,12 @@ void add_size(CLI::App& command, const std::string& name, Bytes& out, const std:
       ->envname(variable);
 }
 
-void add_network_options(CLI::App& command, server::Options& options) {
+void add_network_options(CLI::App& command, ServeOptions& given) {
+  server::Options& options = given.server;
   command.add_option("--host", options.host, "The address to listen on")
       ->envname("DERMLENS_HOST")
       ->capture_default_str();
-  command.add_option("--port", options.port, "The port (default: $PORT, else 8000; 0: any)")
+  command.add_option("--port", given.port, "The port (default: $PORT, else 8000; 0: any)")
       ->envname("DERMLENS_PORT");
   command.add_option("--api-token-file", options.api_token_file, "Tokens, one a line")
       ->envname("DERMLENS_API_TOKEN_FILE");
@@ -147,17 +170,24 @@ Result<int> run_serve(const CommonOptions& common, const ServeOptions& given) {
   server::Options options = given.server;
   options.memory_limit = common.memory_limit;
   options.threads = common.threads;
-  if (const char* text = std::getenv("OMP_NUM_THREADS"); text != nullptr && common.threads == 1)
-    options.threads = std::clamp(std::atoi(text), 1, 256);
+  if (common.threads == 1) {
+    TRY(options.threads, number_of("OMP_NUM_THREADS", 1, 256, 1));
+  }
+  if (given.port) {
+    options.port = *given.port;
+  } else {
+    TRY(const int port, number_of("PORT", 0, 65535, options.port));
+    options.port = static_cast<unsigned short>(port);
+  }
   if (options.model_dir.empty() || !common.model.empty()) {
     TRY(options.model, find_model(common.model));
   }
   TRY(options.placement, plan::parse_placement(common.weights));
   options.cache_dir = find_cache_dir(common);
   options.log_format = given.log_format == "json" ? LogFormat::json : LogFormat::text;
-  if (const char* text = std::getenv("ENABLE_GRADCAM")) options.explain = truth(text);
-  if (const char* text = std::getenv("PRELOAD_MODEL"))
-    options.preload = options.preload || truth(text);
+  TRY(options.explain, truth_of("ENABLE_GRADCAM", true));
+  TRY(const bool preload, truth_of("PRELOAD_MODEL", false));
+  options.preload = options.preload || preload;
   TRY_VOID(server::serve(options));
   return kDone;
 }
@@ -169,12 +199,8 @@ void add_serve(Application& application) {
       application.command("serve", "Serve the page, the API and the inference protocols over HTTP",
                           "dermlens serve --port 8000 --memory-limit 96M");
   auto options = std::make_shared<ServeOptions>();
-  if (const char* port = std::getenv("PORT")) {
-    const int number = std::atoi(port);
-    if (number > 0 && number < 65536) options->server.port = static_cast<unsigned short>(number);
-  }
   add_common_options(*command, application.common);
-  add_network_options(*command, options->server);
+  add_network_options(*command, *options);
   add_work_options(*command, options->server);
   add_keeping_options(*command, *options);
   on_run(application, *command, options, run_serve);

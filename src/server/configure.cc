@@ -5,10 +5,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -17,6 +19,7 @@
 #include <type_traits>
 
 #include "base/checked.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "server/model_files.h"
 
@@ -127,24 +130,38 @@ std::optional<Result<Configuration>> understand(const std::string& bytes) {
   return configuration;
 }
 
-// All that comes before the pipe's end or the deadline.
-std::string listen(int pipe, std::chrono::seconds patience) {
+// All that comes before the pipe's end or the deadline. Fails with cancelled where one of the held
+// signals came first, which is taken.
+Result<std::string> listen(int pipe, std::chrono::seconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
+  const sigset_t wish = ending_signals();
+  const Descriptor signals(::signalfd(-1, &wish, SFD_CLOEXEC | SFD_NONBLOCK));
   std::string bytes;
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return {};
-    pollfd ready{pipe, POLLIN, 0};
-    const int events = ::poll(&ready, 1, static_cast<int>(left.count()));
+    if (left.count() <= 0) return std::string();
+    std::array<pollfd, 2> ready{pollfd{pipe, POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
+    const int events = ::poll(ready.data(), ready.size(), static_cast<int>(left.count()));
     if (events < 0 && errno == EINTR) continue;
-    if (events <= 0) return {};
+    if (events <= 0) return std::string();
+    signalfd_siginfo signal;
+    if (ready[1].revents != 0 && ::read(signals.get(), &signal, sizeof signal) > 0)
+      return fail(Errc::cancelled, "told to end before the plan was made");
+    if (ready[0].revents == 0) continue;
     char part[4096];
     const ssize_t count = ::read(pipe, part, sizeof part);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return bytes;
     bytes.append(part, static_cast<std::size_t>(count));
   }
+}
+
+// Where memory runs out meanwhile, the kernel is to take this process: the server can go on
+// without.
+void volunteer() {
+  const Descriptor file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  [[maybe_unused]] const auto written = ::write(file.get(), "1000", 4);
 }
 
 // Where nobody could say what fits: what asks for least, unless the operator decided otherwise.
@@ -163,6 +180,7 @@ Configuration cautious(const Options& options, std::string_view why) {
 [[noreturn]] void run_child(int pipe, pid_t parent, const std::string& model,
                             const Options& options, const MemoryLimit& limit, Bytes base) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  volunteer();
   if (::getppid() == parent) {
     try {
       tell(pipe, survey(model, options, limit, base));
@@ -184,6 +202,14 @@ std::string first_model(const Options& options) {
 
 }  // namespace
 
+sigset_t ending_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 Result<Configuration> configure(const Options& options, const MemoryLimit& limit, Bytes base,
                                 std::chrono::seconds patience) {
   const std::string model = first_model(options);
@@ -194,14 +220,15 @@ Result<Configuration> configure(const Options& options, const MemoryLimit& limit
   const pid_t child = ::fork();
   if (child == 0) run_child(ends[1], parent, model, options, limit, base);
   ::close(ends[1]);
-  const std::string bytes = child > 0 ? listen(ends[0], patience) : std::string();
+  const Result<std::string> bytes = child > 0 ? listen(ends[0], patience) : std::string();
   ::close(ends[0]);
   if (child > 0) {
     ::kill(child, SIGKILL);
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  auto answer = understand(bytes);
+  if (!bytes) return tl::make_unexpected(bytes.error());
+  auto answer = understand(*bytes);
   // Of a folder, the other models may be fine.
   if (answer && (*answer || !options.model.empty())) return std::move(*answer);
   const std::string why = answer ? answer->error().message : "its process gave no answer";

@@ -3,6 +3,8 @@
 // was.
 #pragma once
 
+#include <signal.h>
+
 #include <chrono>
 #include <string>
 #include <vector>
@@ -25,10 +27,14 @@ struct Configuration {
   std::vector<capacity::Way> ways;  // all that was surveyed; empty: nothing is known
 };
 
+// Those that ask a server to end: SIGTERM and SIGINT.
+sigset_t ending_signals();
+
 // Call it before any thread is started: it forks. `base` is what the process takes already. The
 // model is the default one, else the first of the folder. Fails with over_limit, carrying what
 // would do, where not even one request fits; or as reading the default model does. Where the child
-// dies or gives no answer in time, the configuration is the one that asks for least.
+// dies or gives no answer in time, the configuration is the one that asks for least. Where the
+// ending signals are blocked and one comes meanwhile, fails with cancelled; no child is left.
 Result<Configuration> configure(const Options& options, const MemoryLimit& limit, Bytes base,
                                 std::chrono::seconds patience = std::chrono::seconds(60));
 

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "memory/process.h"
 #include "server/app.h"
+#include "server/configure.h"
 #include "server/connection.h"
 
 namespace dermlens::server {
@@ -174,10 +175,19 @@ void announce(const Listener& listener) {
 
 Result<void> serve(const Options& options) {
   set_log_format(options.log_format);
-  TRY(const std::shared_ptr<App> app, App::open(options));
+  // Held back until there is a server to end; opening it looks for them where it takes its time.
+  const sigset_t ending = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  auto opened = App::open(options);
+  if (!opened && opened.error().code == Errc::cancelled) {
+    log(LogLevel::info, "ended before it began");
+    return {};
+  }
+  TRY(const std::shared_ptr<App> app, std::move(opened));
   // Before the connections' frames go, their answers must have come: the pools end first.
   asio::io_context io(1);
   auto listener = std::make_shared<Listener>(io, app);
+  ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
   TRY_VOID(bind(*listener));
   announce(*listener);
   asio::co_spawn(io, accept_clients(listener), asio::detached);

@@ -169,6 +169,78 @@ class Ending(unittest.TestCase):
         server.stop(0)
 
 
+def oom_score(pid):
+    try:
+        with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+            return int(file.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def listens(pid):
+    """Whether the process holds a socket."""
+    folder = f"/proc/{pid}/fd"
+    return any(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
+
+
+class Survey(unittest.TestCase):
+    """The child that measures the model before the server listens."""
+
+    def begin(self):
+        """(server, its child), the child being stopped: it measures for as long as we like."""
+        server = subprocess.Popen([harness.BINARY, "serve", "--port", "0", "--model", harness.MODEL],
+                                  stderr=subprocess.DEVNULL)
+        children = f"/proc/{server.pid}/task/{server.pid}/children"
+        child = 0
+        while not child and server.poll() is None:
+            with open(children, encoding="ascii") as file:
+                child = int((file.read().split() or [0])[0])
+        self.assertNotEqual(child, 0, "the server ended before it measured")
+        os.kill(child, signal.SIGSTOP)
+        return server, child
+
+    def test_told_to_end_meanwhile_both_end_with_0(self):
+        for wish in (signal.SIGTERM, signal.SIGINT):
+            server, child = self.begin()
+            server.send_signal(wish)
+            self.assertEqual(server.wait(20), 0, wish)
+            self.assertFalse(os.path.exists(f"/proc/{child}"))
+
+    def test_killed_meanwhile_it_leaves_no_orphan(self):
+        server, child = self.begin()
+        server.kill()
+        server.wait(20)
+        try:
+            os.kill(child, signal.SIGCONT)  # it may have been stopped at its first instruction
+        except ProcessLookupError:
+            pass
+
+        def gone():
+            try:
+                with open(f"/proc/{child}/stat", encoding="ascii") as file:
+                    return file.read().split()[2] == "Z"
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+        self.assertTrue(wait_for(gone))
+
+    def test_out_of_memory_the_kernel_takes_it_and_the_server_goes_on(self):
+        server, child = self.begin()
+        try:
+            scores = [oom_score(child)]
+            while scores[-1] is not None and scores[-1] != 1000:
+                # A moment's work for it, in which it cannot come far.
+                os.kill(child, signal.SIGCONT)
+                os.kill(child, signal.SIGSTOP)
+                scores.append(oom_score(child))
+            self.assertEqual(scores[-1], 1000)
+            self.assertLess(oom_score(server.pid), 1000)
+            os.kill(child, signal.SIGKILL)  # as the kernel would
+            self.assertTrue(wait_for(lambda: listens(server.pid)))
+        finally:
+            server.terminate()
+            self.assertEqual(server.wait(20), 0)
+
+
 class Mistakes(unittest.TestCase):
     def run_serve(self, *arguments, env=None):
         done = subprocess.run([harness.BINARY, "serve", *arguments], capture_output=True, timeout=30,
@@ -194,9 +266,49 @@ class Mistakes(unittest.TestCase):
                 self.assertEqual(text.count("\n"), 1, (arguments, text))
                 self.assertTrue(text.startswith("dermlens: "), text)
 
+    def test_a_bad_value_in_the_environment_is_one_line_and_exit_2(self):
+        for name, values in {"DERMLENS_THREADS": ("0", "many", "1.5", "257"),
+                             "DERMLENS_WEIGHTS": ("nowhere", "1"),
+                             "DERMLENS_NO_CACHE": ("perhaps",),
+                             "DERMLENS_MEMORY_LIMIT": ("0", "lots"),
+                             "DERMLENS_PORT": ("70000", "-1", "web"),
+                             "DERMLENS_QUEUE": ("-1", "many"),
+                             "DERMLENS_SESSIONS": ("2000",),
+                             "DERMLENS_MAX_UPLOAD": ("big",),
+                             "DERMLENS_MAX_PIXELS": ("-5M",),
+                             "DERMLENS_MAX_CONNECTIONS": ("0",),
+                             "DERMLENS_DEADLINE": ("soon",),
+                             "DERMLENS_RESULT_TTL": ("-1s",),
+                             "DERMLENS_IDLE_UNLOAD": ("later",),
+                             "DERMLENS_HISTORY_DAYS": ("-1",),
+                             "DERMLENS_LOG_FORMAT": ("xml",),
+                             "DERMLENS_PRELOAD": ("perhaps",),
+                             "PORT": ("70000", "-1", "80a", "web"),
+                             "OMP_NUM_THREADS": ("0", "-2", "two", "1000"),
+                             "ENABLE_GRADCAM": ("perhaps",),
+                             "PRELOAD_MODEL": ("2",)}.items():
+            # With a folder for a token file it ends at once, whatever else it may take.
+            port = () if name.endswith("PORT") else ("--port", "0")
+            for value in values:
+                code, text = self.run_serve(*port, "--model", harness.MODEL, "--api-token-file", "/",
+                                            env={name: value})
+                self.assertEqual(code, 2, (name, value, text))
+                # OpenMP's own library may complain of its variable first.
+                lines = [line for line in text.splitlines() if line and "libgomp" not in line]
+                self.assertEqual(len(lines), 1, (name, value, text))
+                self.assertRegex(lines[0], r"^dermlens: ")
+                self.assertIn(value, lines[0])
+
+    def test_what_is_given_goes_before_the_environment(self):
+        with harness.Server(env={"PORT": "web", "DERMLENS_PORT": "web"}) as server:
+            self.assertEqual(server.get("/health/").status, 200)
+
     def test_options_come_from_the_environment(self):
-        with harness.Server(env={"DERMLENS_QUEUE": "7", "DERMLENS_MEMORY_LIMIT": "100M"}) as server:
+        with harness.Server(env={"DERMLENS_QUEUE": "7", "DERMLENS_MEMORY_LIMIT": "100M",
+                                 "DERMLENS_WEIGHTS": "streamed"}) as server:
+            self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             memory = server.memory()
+            self.assertEqual(memory["weights"]["placement"], "streamed")
             self.assertEqual(memory["queue"]["limit"], 7)
             self.assertEqual((memory["limit_mb"], memory["limit_source"]), (100, "flag"))
 
