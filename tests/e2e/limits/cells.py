@@ -13,12 +13,14 @@ import resource
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import zlib
 
-from control_group import Group, forget
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from control_group import Group, forget  # pylint: disable=wrong-import-position
 
 MB = 1 << 20
 MARGIN = 4 * MB

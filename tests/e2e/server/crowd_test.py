@@ -19,8 +19,10 @@ import threading
 import time
 import unittest
 
-import cgroup
 import harness
+
+sys.path.insert(0, os.path.join(harness.SOURCE, "tests", "e2e"))
+import control_group  # pylint: disable=wrong-import-position
 
 MB = 1 << 20
 CLIENTS = 64
@@ -29,16 +31,6 @@ SECONDS = float(sys.argv.pop()) if len(sys.argv) > 1 and sys.argv[-1].isdigit() 
 PHOTO = os.path.join(harness.SOURCE, "samples", "sample.jpg")
 REFERENCE = os.path.join(os.environ.get("DERMLENS_REFERENCE_DIR", ""), "efficientnet_v2_s",
                          "model.onnx")
-
-
-def drop_from_cache(path):
-    """The next read comes from the disk and is charged to whoever reads."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
 
 
 def numbers_of(document):
@@ -111,7 +103,7 @@ def crowd(count, port, photo, expected, seconds):
     return sum(answers), sum(refused), max(worst), sorted(set(sum(trouble, [])))
 
 
-@unittest.skipIf(cgroup.why_not(), f"no control group: {cgroup.why_not()}")
+@unittest.skipIf(control_group.why_not(), f"no control group: {control_group.why_not()}")
 class Crowd(unittest.TestCase):
     def serve_a_crowd(self, model):
         with open(PHOTO, "rb") as file:
@@ -122,10 +114,8 @@ class Crowd(unittest.TestCase):
                                    "--cache-dir", folder],
                                   capture_output=True, check=True, timeout=120)
             expected = numbers_of(json.loads(said.stdout))
-            drop_from_cache(model)
-            for name in os.listdir(folder):
-                drop_from_cache(os.path.join(folder, name))
-            with cgroup.Group(96 * MB) as group, \
+            control_group.forget(model, *(os.path.join(folder, name) for name in os.listdir(folder)))
+            with control_group.Group(96 * MB) as group, \
                     harness.Server(model=model, cache=folder, group=group) as server:
                 self.assertEqual(server.memory()["limit_source"], "cgroup")
                 self.assertEqual(server.memory()["limit_mb"], 96)

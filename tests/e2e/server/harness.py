@@ -199,15 +199,6 @@ def read_all(connection):
         data += part
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def multipart(fields, photo=PHOTO, name="image", filename="photo.png"):
     """(body, content type) of a form with a photo and text fields."""
     boundary = "----dermlens-test"

@@ -1,14 +1,17 @@
 """The limit moves while the server runs, in a real control group: it falls to smaller placements in
 time, nobody is killed, nobody hears anything but 200 and 503, and it climbs back."""
 
+import os
 import subprocess
 import sys
 import threading
 import time
 import unittest
 
-import cgroup
 import harness
+
+sys.path.insert(0, os.path.join(harness.SOURCE, "tests", "e2e"))
+import control_group  # pylint: disable=wrong-import-position
 
 MB = 1 << 20
 # A process that takes memory step by step, and holds it until it is killed.
@@ -81,7 +84,7 @@ def lower(group, limit):
     return harness.wait_for(tried)
 
 
-@unittest.skipIf(cgroup.why_not(), f"no control group: {cgroup.why_not()}")
+@unittest.skipIf(control_group.why_not(), f"no control group: {control_group.why_not()}")
 class Pressure(unittest.TestCase):
     def placement(self, server):
         return server.memory()["weights"]["placement"]
@@ -91,7 +94,7 @@ class Pressure(unittest.TestCase):
         self.assertTrue(harness.wait_for(lambda: load.answered() >= before + 8), load.trouble)
 
     def test_a_limit_lowered_under_load_is_obeyed(self):
-        with cgroup.Group(160 * MB) as group, \
+        with control_group.Group(160 * MB) as group, \
                 harness.Server("--sessions", "2", "--result-ttl", "5s", group=group) as server:
             with Load(server) as load:
                 self.goes_on(load)
@@ -106,7 +109,8 @@ class Pressure(unittest.TestCase):
                     self.goes_on(load)
                 memory = server.memory()
                 self.assertIn("resident weights, 2", memory["weights"]["fell_from"])
-                self.assertIn("52.0 MB", memory["weights"]["because"])
+                # The limit at which it had to fall: the second may have left the first way as it was.
+                self.assertRegex(memory["weights"]["because"], r"limit (68|52)\.0 MB")
                 self.assertLess(memory["memory"]["anon_mb"], 52)
                 group.set_limit(160 * MB)
                 self.assertTrue(harness.wait_for(lambda: server.memory()["limit_mb"] == 160))
@@ -122,7 +126,7 @@ class Pressure(unittest.TestCase):
             self.assertIn("climbing to resident weights, 2 at once", server.log())
 
     def test_a_neighbour_that_fills_the_group_is_given_way(self):
-        with cgroup.Group(112 * MB) as group, \
+        with control_group.Group(112 * MB) as group, \
                 harness.Server("--sessions", "2", "--result-ttl", "5s", group=group) as server:
             with Load(server) as load:
                 self.goes_on(load)
@@ -140,7 +144,7 @@ class Pressure(unittest.TestCase):
             self.assertEqual(group.kills(), 0)
 
     def test_where_nothing_fits_the_model_is_given_back_until_something_does(self):
-        with cgroup.Group(112 * MB) as group, \
+        with control_group.Group(112 * MB) as group, \
                 harness.Server("--sessions", "1", "--result-ttl", "5s", group=group) as server:
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             with Neighbour(group, 92) as neighbour:
@@ -155,7 +159,7 @@ class Pressure(unittest.TestCase):
             self.assertEqual(group.kills(), 0)
 
     def test_what_the_operator_asked_for_stays(self):
-        with cgroup.Group(160 * MB) as group, \
+        with control_group.Group(160 * MB) as group, \
                 harness.Server("--sessions", "2", "--weights", "resident", group=group) as server:
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             self.assertTrue(lower(group, 68 * MB))

@@ -1,18 +1,21 @@
-"""Control groups of either version for tests that need a real limit."""
+"""Control groups of a test's own, v1 or v2, and files that the page cache has forgotten."""
 
+import itertools
 import os
 import re
 import time
 
 V2 = not os.path.isdir("/sys/fs/cgroup/memory")
 ROOT = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/memory"
+_numbers = itertools.count()
 
 
 class Group:
-    """A control group with a limit that can be moved; gone at the end of the scope."""
+    """A control group with a limit that can be moved; gone at the end of the scope. OSError where
+    none can be made."""
 
     def __init__(self, limit):
-        self.path = f"{ROOT}/dermlens-server-{os.getpid()}"
+        self.path = f"{ROOT}/dermlens-test-{os.getpid()}-{next(_numbers)}"
         os.mkdir(self.path)
         try:
             self.set_limit(limit)
@@ -24,27 +27,29 @@ class Group:
         with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
 
-    def _number(self, name, key=None):
-        with open(f"{self.path}/{name}", encoding="ascii") as file:
-            text = file.read()
-        if key is None:
-            return int(text)
-        found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
+    def _number(self, name, key):
+        try:
+            with open(f"{self.path}/{name}", encoding="ascii") as file:
+                found = re.search(rf"^{key} (\d+)$", file.read(), re.MULTILINE)
+        except OSError:
+            return 0
         return int(found.group(1)) if found else 0
 
     def set_limit(self, limit):
         """Version 1 refuses a limit below what cannot be reclaimed."""
         self._write("memory.max" if V2 else "memory.limit_in_bytes", limit)
 
+    def usage(self):
+        with open(f"{self.path}/memory.{'current' if V2 else 'usage_in_bytes'}",
+                  encoding="ascii") as file:
+            return int(file.read())
+
     def join(self):
-        """For preexec_fn: the child is in the group before it touches anything."""
+        """The calling process, and what it starts, belongs to the group from now on."""
         self._write("cgroup.procs", os.getpid())
 
     def kills(self):
         return self._number("memory.events" if V2 else "memory.oom_control", "oom_kill")
-
-    def usage(self):
-        return self._number("memory.current" if V2 else "memory.usage_in_bytes")
 
     def __enter__(self):
         return self
@@ -65,3 +70,14 @@ def why_not():
             return None
     except OSError as error:
         return str(error)
+
+
+def forget(*paths):
+    """Takes the files out of the page cache: whoever reads them next is charged for their pages."""
+    for path in paths:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)
