@@ -33,6 +33,8 @@ function(dermlens_test name)
   target_link_libraries(${name} PRIVATE dermlens_options ${ARG_USES} ${ARG_LINKS}
     GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  # What is tested is optimised; the tests themselves had better compile fast.
+  target_compile_options(${name} PRIVATE -O1)
   target_compile_definitions(${name} PRIVATE
     DERMLENS_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DERMLENS_BINARY_DIR="${PROJECT_BINARY_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)

@@ -104,8 +104,8 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   // O_NONBLOCK: a FIFO in the place of a model must not hang us.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0)
-    return fail(errno == ENOENT ? Errc::not_found : Errc::io, "cannot open '", path, "' (",
-                std::strerror(errno), ")");
+    return fail(errno == ENOENT || errno == ENOTDIR ? Errc::not_found : Errc::io, "cannot open '",
+                path, "' (", std::strerror(errno), ")");
   struct stat status {};
   if (::fstat(file.get(), &status) != 0)
     return fail(Errc::io, "cannot stat '", path, "' (", std::strerror(errno), ")");

@@ -103,7 +103,10 @@ int run_application(Application& application, int argc, char** argv) {
   } catch (const CLI::Success& wish) {  // --help, --version
     return root.exit(wish) == 0 && std::cout.flush() ? kDone : kFailed;
   } catch (const CLI::ParseError& error) {
-    print_error(first_line(error.what()) + " (see dermlens --help)");
+    const bool no_such_command = argc > 1 && argv[1][0] != '-' && root.get_subcommands().empty();
+    print_error(
+        (no_such_command ? "no command '" + std::string(argv[1]) + "'" : first_line(error.what())) +
+        " (see dermlens --help)");
     return kWrongUsage;
   }
   int code = kFailed;

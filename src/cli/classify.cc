@@ -89,7 +89,8 @@ void add_classify(Application& application) {
                    "Photos (JPEG, PNG, WebP), or - to read NDJSON lines from stdin")
       ->required();
   command->add_flag("--ndjson", options->ndjson, "One JSON line a photo, as it is done");
-  command->add_option("--top-k", options->request.top_k, "Only the most probable classes (0: all)");
+  command->add_option("--top-k", options->request.top_k, "Only the most probable classes (0: all)")
+      ->check(CLI::Range(0, 65536));
   command->add_flag("--strict", options->request.strict,
                     "Refuse photos that the model's gate does not know");
   add_common_options(*command, application.common);

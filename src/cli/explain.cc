@@ -108,7 +108,8 @@ void add_explain(Application& application) {
       ->capture_default_str();
   command->add_option("--alpha", request.alpha, "The heatmap's opacity, 0 to 1")
       ->capture_default_str();
-  command->add_option("--top-k", request.top_k, "Only the most probable classes (0: all)");
+  command->add_option("--top-k", request.top_k, "Only the most probable classes (0: all)")
+      ->check(CLI::Range(0, 65536));
   command->add_flag("--strict", request.strict,
                     "Refuse photos that the model's gate does not know");
   add_common_options(*command, application.common);

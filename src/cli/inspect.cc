@@ -117,7 +117,7 @@ void print_values(const char* what, const Graph& graph, std::span<const ValueId>
 
 void print_card(const diagnose::Card& card) {
   const diagnose::Preprocessing& how = card.preprocessing;
-  std::cout << "name          " << card.name << ' ' << card.version << '\n';
+  std::cout << "name          " << card.name << ", version " << card.version << '\n';
   if (!card.description.empty()) std::cout << "description   " << card.description << '\n';
   if (!card.licence.empty()) std::cout << "licence       " << card.licence << '\n';
   std::cout << "preprocessing " << how.width << " x " << how.height << ' '
@@ -133,7 +133,9 @@ void print_card(const diagnose::Card& card) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t i = 0; i < card.labels.size(); ++i) {
     const diagnose::Label& label = card.labels[i];
-    rows.push_back({std::to_string(i), label.key, label.name("en"), label.name("vi")});
+    rows.push_back({std::to_string(i), label.key});
+    for (const char* language : {"en", "vi"})
+      if (label.names.contains(language)) rows.back().push_back(label.name(language));
   }
   print_table(std::cout, rows, "  ", {0});
 }
@@ -151,13 +153,14 @@ void print_human(const Inspection& found) {
   const onnx::Model& model = *found.model;
   std::cout << "file          " << printable(model.path) << '\n';
   if (found.network) print_card(found.network->card);
-  std::cout << "producer      " << printable(model.producer) << ", IR " << model.ir_version
-            << ", opset " << model.opset << '\n';
+  std::cout << "producer      " << (model.producer.empty() ? "unknown" : printable(model.producer))
+            << ", IR " << model.ir_version << ", opset " << model.opset << '\n';
   print_values("input         ", model.graph, input_values(model.graph));
   print_values("output        ", model.graph, model.graph.outputs());
-  std::cout << "parameters    " << model.parameters << " (" << found.weights
-            << "), computed here in " << found.computed << "\n"
-            << "operators    ";
+  std::cout << "parameters    " << model.parameters;
+  if (!found.weights.empty())
+    std::cout << " (" << found.weights << "), computed here in " << found.computed;
+  std::cout << "\noperators    ";
   for (const auto& [name, count] : model.operators)
     std::cout << ' ' << printable(name) << ' ' << count;
   std::cout << '\n';

@@ -181,11 +181,12 @@ TEST_P(Reference, LogitsActivationsGradientsAndGridsAreThoseOfPyTorch) {
   Loaded loaded;
   const fs::path file = folder_ / text(GetParam().file.c_str());
   ASSERT_NO_FATAL_FAILURE(load(file, text("output"), layers, loaded));
-  const auto allowed = [&](double exact) {
-    return loaded.is_bf16 ? golden::kBf16 : is("quantized") ? golden::kQuantized : exact;
+  const auto allowed = [&](double exact, double bf16) {
+    return loaded.is_bf16 ? bf16 : is("quantized") ? golden::kQuantized : exact;
   };
-  const double of_logits = allowed(golden::kLogits), of_maps = allowed(golden::kActivation);
-  const double of_grids = allowed(golden::kCamGrid);
+  const double of_logits = allowed(golden::kLogits, golden::kBf16);
+  const double of_maps = allowed(golden::kActivation, golden::kBf16);
+  const double of_grids = allowed(golden::kCamGrid, golden::kBf16CamGrid);
   const double of_gradients = is("kinks") ? golden::kGradientKinks : golden::kGradientSmooth;
   ASSERT_NO_FATAL_FAILURE(forward(loaded, text("input"), floats("second_input_file")));
   const auto second = output(loaded, text("output"));

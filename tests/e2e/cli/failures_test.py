@@ -20,6 +20,7 @@ class WrongUsage(CliTest):
             ["classify", SAMPLE, "--memory-limit", "lots"],
             ["classify", SAMPLE, "--memory-limit", "0"],
             ["classify", SAMPLE, "--threads", "0"],
+            ["classify", SAMPLE, "--top-k", "-1"],
             ["classify", SAMPLE, "--weights", "floating"],
             ["explain", SAMPLE],
             ["explain", SAMPLE, "-o", self.folder],
@@ -42,6 +43,10 @@ class WrongUsage(CliTest):
                 done = self.dermlens(*arguments, expect=2)
                 self.assertEqual(done.stderr.decode().count("\n"), 1)
         self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_a_command_that_is_not_there_is_named(self):
+        done = self.dermlens("no-such-command", expect=2)
+        self.assertIn("no command 'no-such-command'", done.stderr.decode())
 
     def test_help_has_an_example_and_exits_with_0(self):
         for command in ("classify", "explain", "run", "grad", "inspect", "plan", "pack"):
