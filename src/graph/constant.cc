@@ -122,7 +122,8 @@ void apply_recipe(const Value& value, std::size_t first_element, std::span<float
 template <class Stored>
 void widen(ByteView stored, std::vector<std::int64_t>& out) {
   for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<std::int64_t>(load<Stored>(stored.data() + i * sizeof(Stored)));
+    // A sum, because a cast of a signed char looks like a mistake.
+    out[i] = std::int64_t{0} + load<Stored>(stored.data() + i * sizeof(Stored));
 }
 
 std::int64_t saturate(float number) {

@@ -60,6 +60,7 @@ std::optional<Op> with_pad(const Op& op, const Pad& pad) {
 bool is_accepted(const Rewrite& rewrite, const Op& op, const std::vector<ValueId>& inputs,
                  ValueId output) {
   std::vector<const TensorType*> types;
+  types.reserve(inputs.size());
   for (const ValueId input : inputs)
     types.push_back(input == kNoValue ? nullptr : &rewrite.type(input));
   const auto type = infer(op, types);
