@@ -8,7 +8,7 @@ pack stays within what is planned for that.
 The model is written in one piece, so that the page cache may hold it in huge pages: a touch of one
 then maps 2 MB.
 
-The shipped model always; with DERMLENS_REFERENCE_DIR every network there.
+The shipped model and the mini networks always; with DERMLENS_REFERENCE_DIR every network there.
 """
 
 import json
@@ -30,10 +30,10 @@ MOST_ABOVE = 0.10
 
 def networks():
     yield "skin7-b0", ROOT / "models" / "skin7-b0.onnx"
-    reference = os.environ.get("DERMLENS_REFERENCE_DIR")
-    if reference:
-        for path in sorted(pathlib.Path(reference).glob("*/model.onnx")):
-            yield path.parent.name, path
+    for folder in (ROOT / "tests" / "golden" / "fixtures", os.environ.get("DERMLENS_REFERENCE_DIR")):
+        if folder:
+            for path in sorted(pathlib.Path(folder).glob("*/model.onnx")):
+                yield path.parent.name, path
 
 
 def run(*arguments):
@@ -68,6 +68,8 @@ def judge(planned, measured):
 def measure(name, model, folder):
     """Rows of (network, what, planned, measured, verdict)."""
     cache = folder / "cache"
+    for weights in model.parent.glob("*.bin"):  # external data
+        shutil.copy(weights, folder)
     copy = folder / "model.onnx"
     subprocess.run(["dd", f"if={model}", f"of={copy}", "bs=1G", "iflag=fullblock", "status=none"],
                    check=True)
