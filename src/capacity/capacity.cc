@@ -41,8 +41,18 @@ Result<Rehearsals> rehearse_all(const diagnose::Network& network, const Before& 
   return rehearsals;
 }
 
+// Who asks again is measured again, and may be read a little higher.
+Bytes would_do(const Way& way) { return way.needed(1) + counting_error(); }
+
+// In text never less than it is: who asks for what is written must get it.
+std::string enough(Bytes bytes) {
+  constexpr Bytes kTenths = 10;
+  const Bytes tenths = ((bytes * kTenths - 1) >> 20) + 1;
+  return std::to_string(tenths / kTenths) + '.' + std::to_string(tenths % kTenths) + " MB";
+}
+
 std::string refusal(const Capacity& capacity) {
-  return "nothing fits " + format_size(capacity.limit.bytes) + "; " + format_size(capacity.least) +
+  return "nothing fits " + format_size(capacity.limit.bytes) + "; " + enough(capacity.least) +
          " would do for one request";
 }
 
@@ -75,7 +85,10 @@ Header phone_photo() {
 Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Bytes base,
                         const Assumptions& assumptions) {
   const Before before = look_around(base);
-  TRY(diagnose::Network network, diagnose::read_network(model));
+  // What a stranger's model may take while it is looked at, however small the limit.
+  constexpr Bytes kAtLeast = Bytes{16} << 20;
+  TRY(diagnose::Network network,
+      diagnose::read_network(model, std::max(kAtLeast, limit.bytes / 2)));
   TRY(const Rehearsals done, rehearse_all(network, before, assumptions.threads));
   Capacity capacity;
   capacity.limit = limit;
@@ -95,8 +108,7 @@ Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Byte
     }
   }
   capacity.card = std::move(network.card);
-  const auto one = [](const Way& way) { return way.needed(1); };
-  capacity.least = std::ranges::min(capacity.ways, {}, one).needed(1);
+  capacity.least = would_do(std::ranges::min(capacity.ways, {}, would_do));
   recommend(capacity);
   return capacity;
 }
@@ -121,7 +133,7 @@ Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
     const Way& way = capacity.ways[i];
     if (way.heatmaps != heatmaps) continue;
     if (wish != Placement::automatic && way.placement != wish) continue;
-    least = any ? std::min(least, way.needed(1)) : way.needed(1);
+    least = any ? std::min(least, would_do(way)) : would_do(way);
     any = true;
     const std::uint64_t fit = std::min(sessions, way.most_sessions(capacity.limit.bytes));
     if (fit > 0 && (!best || fit > best->sessions)) best = Choice{i, fit};
@@ -129,7 +141,7 @@ Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
   if (!any) return fail(Errc::unsupported, "no heatmap is possible (", capacity.card.name, ")");
   if (best) return *best;
   auto error =
-      fail(Errc::over_limit, "the memory limit is below the smallest plan (", format_size(least),
+      fail(Errc::over_limit, "the memory limit is below the smallest plan (", enough(least),
            " needed, ", format_size(capacity.limit.bytes), " allowed, ", capacity.card.name, ")");
   error.value().needed = least;
   error.value().available = capacity.limit.bytes;

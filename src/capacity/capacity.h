@@ -50,8 +50,7 @@ struct Way {
   ByCategory shared{};    // held once: base, code, weights
   // The most that one request reserves of each category: not all of them at the same moment.
   ByCategory session{};
-  Bytes session_reserved = 0;  // the most that one request reserves at any moment
-  Bytes session_peak = 0;      // the most that it has in memory at any moment
+  Bytes session_peak = 0;  // the most that one request reserves, and has in memory, at any moment
   Bytes loading = 0;   // the most that the process has in memory until it serves, its pack found
   Bytes building = 0;  // the same where it must write the pack first
 
@@ -81,7 +80,7 @@ struct Capacity {
   MemoryLimit limit;
   Assumptions assumptions;
   Bytes base = 0;                     // measured
-  Bytes least = 0;                    // the smallest limit that serves one request
+  Bytes least = 0;                    // the limit that would do for one request
   std::vector<Way> ways;              // with heatmaps first, the fastest placement first
   std::optional<Choice> recommended;  // empty: nothing fits
   std::string sentence;               // the recommendation, or what would do

@@ -32,7 +32,6 @@ json::object to_object(const Way& way, Bytes limit) {
           {"placement", to_string(way.placement)},
           {"shared_bytes", to_object(way.shared)},
           {"session_bytes", to_object(way.session)},
-          {"session_reserved_bytes", way.session_reserved},
           {"session_peak_bytes", way.session_peak},
           {"weights_bytes", way.plan.weights},
           {"window_bytes", streamed ? way.plan.window : 0},

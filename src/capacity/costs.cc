@@ -29,8 +29,12 @@ struct Pictures {
   Bytes decode = 0;  // while the photo is decoded
   Bytes shown = 0;   // from then on
   Bytes encode = 0;  // while the answer's pictures are encoded, without `shown`
-  Bytes answer = 0;  // while the server's answer is written: the overlay, and twice as text
+  Bytes answer = 0;  // while the server's answer is written: the overlay, and its text
 };
+
+Bytes positions_of(const diagnose::Layer& layer) {
+  return layer.shape.size() == 4 ? static_cast<Bytes>(layer.shape[2] * layer.shape[3]) : 0;
+}
 
 Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer* layer,
                                const Assumptions& assumptions) {
@@ -49,17 +53,18 @@ Result<Pictures> picture_costs(const diagnose::Card& card, const diagnose::Layer
   // A photo of noise, at the quality that is handed out, takes a third of its pixels' bytes.
   if (assumptions.keep_photo) pictures.encode += pictures.shown / 3;
   if (overlay) pictures.encode += png_cost(shown);
-  // In base64 three bytes are four.
-  if (overlay && assumptions.keep_photo) pictures.answer = pictures.shown + pictures.shown * 8 / 3;
+  if (overlay && assumptions.keep_photo) {
+    const Bytes png = longest_png(shown);
+    pictures.answer = png + diagnose::document_bytes(png, positions_of(*layer));
+  }
   return pictures;
 }
 
 // The map, and the sums over positions and channels that lead to it.
 Bytes map_cost(const diagnose::Layer& layer) {
   if (layer.shape.size() != 4) return 0;
-  const auto positions = static_cast<Bytes>(layer.shape[2] * layer.shape[3]);
   const auto channels = static_cast<Bytes>(layer.shape[1]);
-  return (positions * 3 + channels * 2) * sizeof(double);
+  return (positions_of(layer) * 3 + channels * 2) * sizeof(double);
 }
 
 Bytes& of(ByCategory& bytes, Category category) {
@@ -95,11 +100,8 @@ Result<Way> make_way(const Rehearsal& rehearsal, Placement placement, const diag
   const Bytes held = plan.arena + plan.scratch + plan.descriptors + kWorker + assumptions.upload +
                      of(way.session, Category::results);
   const Bytes encoding = pictures.shown + pictures.encode + map;
-  const Bytes writing = std::max(encoding, pictures.answer);
-  way.session_peak = held + std::max({pictures.decode, window + pictures.shown, writing});
-  // The ledger books a third text's worth.
-  way.session_reserved =
-      held + window + std::max({pictures.decode, encoding, pictures.answer + pictures.shown / 2});
+  way.session_peak =
+      held + std::max({pictures.decode, window + pictures.shown, encoding, pictures.answer});
   const Bytes placed = base + (placement == Placement::resident ? plan.weights : 0) + plan.small;
   const Bytes reading = placed + rehearsal.planning + kReadAtOnce;
   way.loading = std::max(placed + rehearsal.loading, reading);
@@ -111,9 +113,7 @@ Bytes Way::reserved_at_load(std::uint64_t sessions) const {
   return sum(shared) + code_excess + sessions * plan.per_session(placement);
 }
 
-Bytes Way::reserved(std::uint64_t sessions) const {
-  return sum(shared) + sessions * session_reserved;
-}
+Bytes Way::reserved(std::uint64_t sessions) const { return sum(shared) + sessions * session_peak; }
 
 Bytes Way::peak(std::uint64_t sessions) const {
   return std::max(loading, sum(shared) + sessions * session_peak);
@@ -126,7 +126,7 @@ Bytes Way::needed(std::uint64_t sessions) const {
 std::uint64_t Way::most_sessions(Bytes limit) const {
   // Each term grows by the same for each session, or not at all.
   if (needed(1) > limit) return 0;
-  return std::min((limit - reserved(0)) / session_reserved,
+  return std::min((limit - reserved(0)) / session_peak,
                   (limit - reserved_at_load(0)) / plan.per_session(placement));
 }
 

@@ -20,13 +20,6 @@
 namespace dermlens::capacity {
 namespace {
 
-// The kernel counts pages a core in batches of 32, anonymous ones and those of files apart: a
-// reading may be low by that much.
-Bytes counting_error() {
-  constexpr Bytes kBatch = Bytes{2} * 32 * 4096;
-  return std::min<Bytes>(std::thread::hardware_concurrency() * kBatch, Bytes{1} << 20);
-}
-
 Bytes above(Bytes start, Bytes now) { return now > start ? now - start : 0; }
 
 // The most that was in memory since the mark was last reset. A command's own mark will be read with
@@ -108,6 +101,11 @@ Result<void> answer_in_small(const diagnose::Network& network, const diagnose::L
 }
 
 }  // namespace
+
+Bytes counting_error() {
+  constexpr Bytes kBatch = Bytes{2} * 32 * 4096;
+  return std::min<Bytes>(std::thread::hardware_concurrency() * kBatch, Bytes{1} << 20);
+}
 
 Before look_around(Bytes base) {
   const ProcessMemory memory = read_process_memory();

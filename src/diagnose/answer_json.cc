@@ -58,6 +58,11 @@ json::object to_object(const Preprocessing& how) {
 
 }  // namespace
 
+Bytes document_bytes(Bytes picture, std::size_t numbers) {
+  constexpr Bytes kRest = 4096, kNumber = 64;  // a value of 24 bytes, its text and commas
+  return 2 * ((picture + 2) / 3 * 4) + numbers * kNumber + kRest;
+}
+
 json::value to_json(const Answer& answer, const Card& card) {
   json::array predictions;
   for (const Prediction& prediction : answer.predictions)

@@ -84,6 +84,9 @@ Result<ModelPlan> plan_model(const std::string& path);
 
 // The native answer of docs/interfaces.md.
 boost::json::value to_json(const Answer& answer, const Card& card);
+// What a document with a picture of so many bytes and so many numbers takes while it is written:
+// the picture as base64, in the document and in its text.
+Bytes document_bytes(Bytes picture, std::size_t numbers);
 boost::json::value to_json(const Card& card);
 
 // The sentences that go with every answer.

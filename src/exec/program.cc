@@ -97,11 +97,13 @@ void compile_step(const kernels::Step& from, Engine& engine) {
 }
 
 // Machine code and descriptions are measured: what the process has of its own more than before,
-// never less than nothing. The library's pages that making them touches are given back after.
+// never less than nothing. What making kernels leaves free on the heap is no code: it goes before,
+// lest code be made in it and not be seen, and after.
 Result<void> compile(const Prepared& prepared, PrimitiveCache& cache, Engine& engine,
                      Ledger& ledger) {
   TRY(engine.code_hold, ledger.reserve(Category::code, engine.plan.code));
   cache.open();
+  trim_heap();
   const Bytes before = read_process_memory().anon;
   try {
     for (const kernels::Step& step : prepared.lowered.steps) compile_step(step, engine);
@@ -109,6 +111,7 @@ Result<void> compile(const Prepared& prepared, PrimitiveCache& cache, Engine& en
     return fail(error.status == dnnl_out_of_memory ? Errc::no_memory : Errc::unsupported,
                 "a kernel cannot be made (", error.what(), ")");
   }
+  trim_heap();
   const Bytes after = read_process_memory().anon;
   engine.plan.code = after > before ? after - before : 0;
   engine.buffer_offsets = prepared.layout.arena.offsets;

@@ -1,5 +1,6 @@
 // The end of the load line: a Program is a planned, packed graph, immutable and shared; a Session
-// is one arena in which one request runs at a time. Nothing is allocated after a Session is open.
+// is one arena in which one request runs at a time. Nothing is allocated after a Session is open;
+// weights that are streamed are mapped while it runs.
 #pragma once
 
 #include <memory>
@@ -87,7 +88,8 @@ class Program {
 
 class Session {
  public:
-  // Reserves and maps the arena and scratch of `program` (kept alive by the session).
+  // Reserves and maps the arena and scratch of `program` (kept alive by the session). `ledger`
+  // outlives the session.
   static Result<std::unique_ptr<Session>> open(std::shared_ptr<const Program> program,
                                                Ledger& ledger);
   ~Session();
@@ -100,7 +102,7 @@ class Session {
   std::span<float> input(std::size_t index);
 
   // Runs what does not depend on late inputs. One thread at a time. Fails with corrupt where a
-  // mapped file changed.
+  // mapped file changed, and with no_memory where a window of streamed weights finds no room.
   Result<void> forward();
   // Runs the rest; after forward(), as often as wanted, with different seeds.
   Result<void> backward();

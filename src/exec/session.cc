@@ -13,6 +13,7 @@ using kernels::Operand;
 struct Session::Impl {
   std::shared_ptr<const Program> program;
   const Engine* engine = nullptr;
+  Ledger* ledger = nullptr;
   Reservation arena_hold, scratch_hold;
   Anonymous arena, scratch;
   dnnl::stream stream{kernels::cpu_engine()};
@@ -58,6 +59,11 @@ struct Session::Impl {
   }
 
   Result<void> run(std::size_t begin, std::size_t end) {
+    // Mapped weights are there while steps run: before and after, a request needs room for
+    // pictures.
+    const plan::Plan& plan = engine->plan;
+    TRY(const Reservation window,
+        ledger->reserve(Category::scratch, plan.per_session(plan.placement) - plan.idle_session()));
     omp_set_num_threads(engine->threads);
     for (std::size_t i = begin; i < end; ++i) {
       const Step& step = engine->steps[i];
@@ -88,12 +94,11 @@ Result<std::unique_ptr<Session>> Session::open(std::shared_ptr<const Program> pr
                                                Ledger& ledger) {
   auto impl = std::make_unique<Impl>();
   impl->engine = program->engine_.get();
+  impl->ledger = &ledger;
   impl->program = std::move(program);
   const plan::Plan& plan = impl->engine->plan;
-  // A streaming session's window of mapped weights is part of what it costs.
-  const Bytes around = plan.per_session(plan.placement) - plan.arena;
   TRY(impl->arena_hold, ledger.reserve(Category::arena, plan.arena));
-  TRY(impl->scratch_hold, ledger.reserve(Category::scratch, around));
+  TRY(impl->scratch_hold, ledger.reserve(Category::scratch, plan.idle_session() - plan.arena));
   TRY(impl->arena, Anonymous::map(plan.arena));
   TRY(impl->scratch, Anonymous::map(plan.scratch));
   try {

@@ -12,8 +12,10 @@
 
 namespace dermlens {
 
-// The most that encode_png reserves for a picture of this size, whatever it shows.
+// The most that encode_png reserves for a picture of this size, whatever it shows, and the most that
+// it hands out.
 Bytes png_cost(Size size);
+Bytes longest_png(Size size);
 
 // 8-bit RGB, zlib level 1: seven times faster than level 6 for a little more bytes.
 // Fails with no_memory or over_limit.

@@ -66,21 +66,21 @@ bool write_rows(Writer& writer, const Picture& picture) {
 // zlib's state, libpng's structs and buffer, and its rows: the last, this one and the filtered one.
 Bytes working_bytes(Size size) { return (320 << 10) + 4 * (Bytes{3} * size.width + 64); }
 
+}  // namespace
+
 // Noise, which zlib stores as it is: a filter's byte a row, five bytes a block of at least 4 KiB,
 // twelve a chunk of 8 KiB.
-Bytes longest_file(Size size) {
+Bytes longest_png(Size size) {
   const Bytes rows = (Bytes{3} * size.width + 1) * size.height;
   return rows + rows / 256 + 1024;
 }
 
-}  // namespace
-
-Bytes png_cost(Size size) { return working_bytes(size) + longest_file(size); }
+Bytes png_cost(Size size) { return working_bytes(size) + longest_png(size); }
 
 Result<GrowingBytes> encode_png(const Picture& picture, Ledger& ledger) {
   TRY(const Reservation hold, ledger.reserve(Category::encode, working_bytes(picture.size())));
   // At once: pages that stay empty are not in memory, and growing would hold two blocks.
-  TRY(GrowingBytes out, GrowingBytes::make(ledger, Category::encode, longest_file(picture.size())));
+  TRY(GrowingBytes out, GrowingBytes::make(ledger, Category::encode, longest_png(picture.size())));
   Writer writer(out);
   if (!write_rows(writer, picture)) {
     if (writer.error) return tl::make_unexpected(std::move(*writer.error));

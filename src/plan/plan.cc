@@ -150,7 +150,7 @@ Result<Placement> parse_placement(std::string_view text) {
 }
 
 Bytes Plan::per_session(Placement where) const {
-  return arena + scratch + descriptors + (where == Placement::streamed ? window : 0);
+  return idle_session() + (where == Placement::streamed ? window : 0);
 }
 
 Bytes Plan::shared(Placement where) const {

@@ -38,6 +38,8 @@ struct Plan {
 
   // What one more session costs, and what the Program itself costs, under `where`.
   Bytes per_session(Placement where) const;
+  // What a session costs while it does not run.
+  Bytes idle_session() const { return arena + scratch + descriptors; }
   Bytes shared(Placement where) const;
   Bytes total(Placement where, int sessions) const {
     return shared(where) + static_cast<Bytes>(sessions) * per_session(where);

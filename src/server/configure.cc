@@ -52,7 +52,7 @@ void adopt(Configuration& configuration, const capacity::Way& way, std::uint64_t
   configuration.reserved = way.reserved(sessions);
   configuration.peak = way.peak(sessions);
   configuration.request_room =
-      way.session_reserved - std::min(way.session_reserved, way.plan.per_session(way.placement));
+      way.session_peak - std::min(way.session_peak, way.plan.per_session(way.placement));
 }
 
 Result<Configuration> survey(const std::string& model, const Options& options,

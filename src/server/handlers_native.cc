@@ -23,13 +23,13 @@ Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explai
   if (!diagnosed) return std::move(diagnosed).error();
   json::object native = to_native(*diagnosed);
   const bool kept = input.keep && keep_result(app, input, *diagnosed, native);
+  diagnosed->answer.photo_jpeg = {};  // it is kept, or nobody wants it
   HttpResponse response;
   const auto& explanation = diagnosed->answer.explanation;
   if (explanation) {
-    // The overlay as text, twice while it is serialized, beside the map's numbers.
-    TRY(response.hold,
-        app.ledger.reserve(Category::encode, explanation->overlay_png.size() * 3 +
-                                                 explanation->map.size() * 64 + 4096));
+    TRY(response.hold, app.ledger.reserve(Category::encode,
+                                          diagnose::document_bytes(explanation->overlay_png.size(),
+                                                                   explanation->map.size())));
     json::object& out = native["explanations"].as_array().front().as_object();
     if (!input.map_in_answer) out.erase("map");
     if (input.overlay_in_answer)

@@ -1,9 +1,9 @@
 // The routes of the system we replace, with its shapes and its percentages.
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <cmath>
 
 #include "diagnose/base64.h"
+#include "diagnose/json_text.h"
 #include "server/diagnosis.h"
 #include "server/errors.h"
 #include "server/handlers.h"
@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 HttpResponse json_response(const boost::json::value& value) {
   HttpResponse response;
-  response.body = json::serialize(value);
+  response.body = to_text(value);
   return response;
 }
 
@@ -72,13 +72,13 @@ Result<HttpResponse> post_predict_with_gradcam(App& app, HttpRequest& request) {
   json::object body{{"results", std::move(results)}, {"heatmap_base64", nullptr}};
   HttpResponse response;
   if (answer.explanation) {
-    // The text, and once more while it is serialized.
     TRY(response.hold,
-        app.ledger.reserve(Category::encode, answer.explanation->overlay_png.size() * 3 + 4096));
+        app.ledger.reserve(Category::encode,
+                           diagnose::document_bytes(answer.explanation->overlay_png.size(), 0)));
     body["heatmap_base64"] = diagnose::to_base64(answer.explanation->overlay_png);
     body["degenerate"] = answer.explanation->degenerate;
   }
-  response.body = json::serialize(body);
+  response.body = to_text(body);
   return response;
 }
 

@@ -59,11 +59,6 @@ def peak_of(way, sessions):
     return max(way["loading_peak_bytes"], shared + sessions * way["session_peak_bytes"])
 
 
-def needed_by(way, sessions):
-    reserved = sum(way["shared_bytes"].values()) + sessions * way["session_reserved_bytes"]
-    return max(way["building_peak_bytes"], peak_of(way, sessions), reserved)
-
-
 class Cell:
     """One configuration. `trouble` is empty where it holds."""
 
@@ -171,9 +166,7 @@ class Served(Cell):
                 ways[0]["session_peak_bytes"] - ways[1]["session_peak_bytes"])
         self.limit = self.promised
         if self.limit is None:
-            way = find_way(usual, self.weights, self.heatmaps)
-            spare = needed_by(way, self.sessions) - peak_of(way, self.sessions)
-            self.limit = self.own_prediction() + max(MARGIN, spare + MB)
+            self.limit = self.own_prediction() + MARGIN
 
     def own_prediction(self):
         """The server's, where it has room for all."""

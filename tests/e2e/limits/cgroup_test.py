@@ -11,9 +11,8 @@ high-water mark (VmHWM) or more than 10 % above it.
 
 The photo is noise, whose pictures are as long as pictures can be, and as many
 clients ask at once as there are sessions. The prediction is the server's own (/memory/); without
-heatmaps, and for twenty at once, it is lowered by pictures that these requests do not ask for. The
-ledger books a little more than the peak for each session: where that is more than 4 MB, the limit is
-what the server needs to start with all of its sessions.
+heatmaps, and for twenty at once, it is lowered by pictures that these requests do not ask for; the
+limit is 4 MB above what the server itself predicts, which has room for them.
 
 Skipped (77) where no control group can be made; with DERMLENS_RELEASE=1 that is a failure, and so is
 a model that is missing. DERMLENS_LIMITS_REQUESTS is the number of requests a cell (20; a release

@@ -129,6 +129,30 @@ TEST_P(Sessions, TheLedgerHoldsThePlanAndEverythingIsGivenBack) {
   EXPECT_EQ(ledger_.reserved(), 0U);
 }
 
+TEST_P(Sessions, StreamedWeightsAreBookedWhileTheyRunAndNoLonger) {
+  auto network = read_network(GetParam());
+  ASSERT_TRUE(network);
+  ProgramOptions options = placed(plan::Placement::streamed);
+  options.files = network->files;
+  const auto program = Program::load(std::move(network->graph), options, ledger_);
+  ASSERT_TRUE(program) << program.error().message;
+  const plan::Plan& plan = (*program)->plan();
+  const Bytes before = ledger_.reserved();
+  const auto session = Session::open(*program, ledger_);
+  ASSERT_TRUE(session);
+  const Bytes idle = before + plan.idle_session();
+  EXPECT_EQ(ledger_.reserved(), idle);
+  ledger_.set_limit(idle + plan.window);
+  EXPECT_TRUE(run(**session, **program, network->ends, 1, 0));
+  EXPECT_EQ(ledger_.reserved(), idle);
+  if (plan.window == 0) return;
+  ledger_.set_limit(idle + plan.window - 1);
+  const auto refused = (*session)->forward();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::no_memory);
+  EXPECT_EQ(ledger_.reserved(), idle);
+}
+
 INSTANTIATE_TEST_SUITE_P(, Sessions, testing::ValuesIn(fixture_names()),
                          [](const auto& one) { return one.param; });
 
