@@ -12,6 +12,9 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+// Clang 14 does not deduce an aggregate's arguments by itself.
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
 
 Result<void> lower_node(Builder& builder, const graph::Node& node) {
   return std::visit(
