@@ -12,8 +12,8 @@
 
 namespace dermlens {
 
-// The most that encode_png reserves for a picture of this size, whatever it shows, and the most that
-// it hands out.
+// The most that encode_png reserves for a picture of this size, whatever it shows, and the most
+// that it hands out.
 Bytes png_cost(Size size);
 Bytes longest_png(Size size);
 

@@ -8,7 +8,8 @@ pack stays within what is planned for that.
 The model is written in one piece, so that the page cache may hold it in huge pages: a touch of one
 then maps 2 MB.
 
-The shipped model and the mini networks always; with DERMLENS_REFERENCE_DIR every network there.
+The shipped model, its siblings in bf16 and int8 and the mini networks always; with
+DERMLENS_REFERENCE_DIR every network there.
 """
 
 import json
@@ -28,8 +29,20 @@ PLACEMENTS = ("resident", "mapped", "streamed")
 MOST_ABOVE = 0.10
 
 
-def networks():
-    yield "skin7-b0", ROOT / "models" / "skin7-b0.onnx"
+def siblings(model, folder):
+    """The model in other precisions."""
+    for precision, options in (("bf16", ()), ("int8", ("--calibrate", ROOT / "samples",
+                                                       "--search-seconds", "0"))):
+        path = folder / f"{precision}.onnx"
+        run("quantize", model, "--to", precision, *options, "-o", path)
+        yield f"{model.stem} {precision}", path
+
+
+def networks(made):
+    shipped = ROOT / "models" / "skin7-b0.onnx"
+    yield shipped.stem, shipped
+    if shipped.exists():
+        yield from siblings(shipped, made)
     for folder in (ROOT / "tests" / "golden" / "fixtures", os.environ.get("DERMLENS_REFERENCE_DIR")):
         if folder:
             for path in sorted(pathlib.Path(folder).glob("*/model.onnx")):
@@ -89,21 +102,25 @@ def measure(name, model, folder):
         yield name, placement, planned, measured, judge(planned, measured)
 
 
-def main():
+def check_all(made):
+    """How many configurations there were, and how many failed."""
     failed = count = 0
-    for name, model in networks():
+    for name, model in networks(made):
         if not model.exists():
             print(f"skipped: {name} is not there")
             continue
-        folder = pathlib.Path(tempfile.mkdtemp())
-        try:
-            for row in measure(name, model, folder):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in measure(name, model, pathlib.Path(folder)):
                 count += 1
                 failed += row[-1] != "holds"
                 print(f"{row[0]:20} {row[1]:9} planned {row[2] / 2**20:7.1f} MB, measured "
                       f"{row[3] / 2**20:7.1f} MB, {row[2] / row[3]:.3f}: {row[4]}", flush=True)
-        finally:
-            shutil.rmtree(folder)
+    return count, failed
+
+
+def main():
+    with tempfile.TemporaryDirectory() as made:
+        count, failed = check_all(pathlib.Path(made))
     print(f"{count} configurations, {failed} failed")
     if count == 0:
         return 77

@@ -77,8 +77,7 @@ TEST_F(Surveys, AddUp) {
 TEST_F(Surveys, ReserveWithin4MegabytesOfThePeakHoweverManyRequestsThereAre) {
   for (const Way& one : at_512_mb().ways)
     for (std::uint64_t n = 1; n <= 64; n *= 2)
-      EXPECT_LE(std::max(one.reserved(n), one.reserved_at_load(n)),
-                one.peak(n) + (Bytes{4} << 20))
+      EXPECT_LE(std::max(one.reserved(n), one.reserved_at_load(n)), one.peak(n) + (Bytes{4} << 20))
           << to_string(one.placement) << ", heatmaps " << one.heatmaps << ", " << n << " at once";
 }
 
