@@ -227,8 +227,7 @@ Result<int> bench(const CommonOptions& common, const Options& options) {
   TRY(const json::object floor, in_fresh(measure_floor));
   TRY(json::array results, measure_all(all, options, photo.path(), floor));
   if (common.json) {
-    std::cout << json::serialize(json::object{{"floor", floor}, {"results", std::move(results)}})
-              << '\n';
+    print_json(std::cout, json::object{{"floor", floor}, {"results", std::move(results)}});
   } else {
     print_human(results, floor, options);
   }

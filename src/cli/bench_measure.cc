@@ -126,17 +126,8 @@ Result<json::object> measure_latency(const CommonOptions& common, const std::str
 
 Result<json::object> measure_throughput(const CommonOptions& common, const std::string& photo,
                                         const std::vector<unsigned>& clients) {
-  std::vector<std::string> options{"--weights", common.weights, "--threads",
-                                   std::to_string(common.threads)};
-  const auto add = [&options](const char* name, const std::string& value) {
-    if (!value.empty()) options.insert(options.end(), {name, value});
-  };
-  add("--model", common.model);
-  add("--cache-dir", common.cache_dir);
-  if (common.memory_limit) add("--memory-limit", std::to_string(*common.memory_limit));
-  if (common.no_cache) options.emplace_back("--no-cache");
   TRY(const auto file, MappedFile::open(photo));
-  TRY(probe::ServerProcess server, probe::ServerProcess::start(options));
+  TRY(probe::ServerProcess server, probe::ServerProcess::start(server_options(common)));
   const std::string_view body(reinterpret_cast<const char*>(file->bytes().data()),
                               file->bytes().size());
   json::object out, rates;

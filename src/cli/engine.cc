@@ -76,6 +76,19 @@ Result<diagnose::LoadOptions> load_options(const CommonOptions& common) {
   return options;
 }
 
+std::vector<std::string> server_options(const CommonOptions& common) {
+  std::vector<std::string> options{"--weights", common.weights, "--threads",
+                                   std::to_string(common.threads)};
+  const auto add = [&options](const char* name, const std::string& value) {
+    if (!value.empty()) options.insert(options.end(), {name, value});
+  };
+  add("--model", common.model);
+  add("--cache-dir", common.cache_dir);
+  if (common.memory_limit) add("--memory-limit", std::to_string(*common.memory_limit));
+  if (common.no_cache) options.emplace_back("--no-cache");
+  return options;
+}
+
 Result<Engine> load_engine(const CommonOptions& common, bool explain) {
   Engine engine;
   TRY(engine.budget, make_budget(common));

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/application.h"
 #include "diagnose/model.h"
@@ -30,6 +31,8 @@ Result<std::string> find_model(const std::string& wish);
 std::string find_cache_dir(const CommonOptions& common);
 
 Result<diagnose::LoadOptions> load_options(const CommonOptions& common);
+// The same, for a `dermlens serve` that is started.
+std::vector<std::string> server_options(const CommonOptions& common);
 
 // A model ready to answer and the budget it lives in.
 struct Engine {

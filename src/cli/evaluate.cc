@@ -1,7 +1,6 @@
 // dermlens evaluate: how right a model is on labelled photos, one photo in memory at a time.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value_from.hpp>
 #include <cstdio>
 #include <iostream>
@@ -12,6 +11,7 @@
 #include "cli/input_image.h"
 #include "cli/render.h"
 #include "cli/write_file.h"
+#include "diagnose/json_text.h"
 #include "evaluate/dataset.h"
 #include "onnx/writer.h"
 
@@ -111,7 +111,7 @@ json::object to_json(const Evaluation& evaluation, const diagnose::Card& card) {
   return out;
 }
 
-std::string number(double value) { return json::serialize(json::value(value)); }
+std::string number(double value) { return to_text(json::value(value)); }
 
 // Copies of the model with other metadata.
 Result<void> write_models(const std::string& model, const Options& options,
@@ -129,7 +129,7 @@ Result<void> write_models(const std::string& model, const Options& options,
     TRY(const double threshold, evaluate::fit_gate(evaluation.answers, kKnownKept));
     onnx::Edit edit;
     edit.metadata["dermlens.gate"] =
-        json::serialize(json::object{{"score", "energy"}, {"threshold", threshold}});
+        to_text(json::object{{"score", "energy"}, {"threshold", threshold}});
     TRY_VOID(onnx::rewrite_model(model, options.gate_out, edit));
     report.emplace("fitted_gate", threshold);
   }

@@ -2,7 +2,6 @@
 // and what the plans of the system we replace come to. Of several files, the precisions of one
 // model, which of them serves best.
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <iostream>
 
@@ -158,7 +157,7 @@ Result<int> plan_command(const CommonOptions& common, const Options& options) {
   if (!best.recommended)
     return tl::make_unexpected(choose(best, false, assumptions.weights, 1).error());
   if (common.json)
-    std::cout << boost::json::serialize(to_json(models)) << '\n';
+    print_json(std::cout, to_json(models));
   else
     std::cout << "\nrecommended: " << (models.size() > 1 ? printable(best.path) + ", " : "")
               << best.sentence << ".\n";

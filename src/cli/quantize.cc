@@ -160,13 +160,13 @@ Result<int> run_quantize(const CommonOptions& common, const Options& options) {
   json::object report = json::parse(text).as_object();
   if (!common.json) print_written(options.output, options.to, report);
   if (options.verify.empty()) {
-    if (common.json) std::cout << text << '\n';
+    if (common.json) print_json(std::cout, report);
     return kDone;
   }
   TRY(const QuantizeVerdict verdict, verify(common, options, to_verify, split.seen));
   if (common.json) {
     report.emplace("verdict", to_json(verdict));
-    std::cout << json::serialize(report) << '\n';
+    print_json(std::cout, report);
   } else {
     print_verdict(verdict);
   }

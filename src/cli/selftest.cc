@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/selftest_report.h"
 #include "cli/synthetic_photo.h"
 #include "cli/write_file.h"
@@ -24,20 +25,6 @@ struct Options {
   unsigned cycles = 10;
   unsigned load_seconds = 90;
 };
-
-// What the common options mean to the server that is started.
-std::vector<std::string> server_options(const CommonOptions& common) {
-  std::vector<std::string> options{"--weights", common.weights, "--threads",
-                                   std::to_string(common.threads)};
-  const auto add = [&options](const char* name, const std::string& value) {
-    if (!value.empty()) options.insert(options.end(), {name, value});
-  };
-  add("--model", common.model);
-  add("--cache-dir", common.cache_dir);
-  if (common.memory_limit) add("--memory-limit", std::to_string(*common.memory_limit));
-  if (common.no_cache) options.emplace_back("--no-cache");
-  return options;
-}
 
 Result<std::vector<probe::Header>> headers_of(const Options& options) {
   if (options.api_token_file.empty()) return std::vector<probe::Header>{};

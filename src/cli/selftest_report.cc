@@ -5,11 +5,11 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 
 #include "cli/application.h"
 #include "cli/render.h"
+#include "diagnose/json_text.h"
 
 namespace dermlens::cli {
 
@@ -77,17 +77,17 @@ std::string selftest_json(const SelftestReport& report) {
                      {"seconds", step.seconds},
                      {"passed", step.passed()}});
   const Figures& figures = report.figures;
-  return json::serialize(json::object{{"steps", std::move(steps)},
-                                      {"figures",
-                                       {{"idle_mb", figures.idle},
-                                        {"peak_mb", figures.peak},
-                                        {"limit_mb", figures.limit},
-                                        {"growth_mb", figures.growth},
-                                        {"stable", figures.stable}}},
-                                      {"decision", probe::decide(figures)},
-                                      {"seconds", report.seconds},
-                                      {"passed", report.passed()},
-                                      {"version", DERMLENS_VERSION}}) +
+  return to_text(json::object{{"steps", std::move(steps)},
+                              {"figures",
+                               {{"idle_mb", figures.idle},
+                                {"peak_mb", figures.peak},
+                                {"limit_mb", figures.limit},
+                                {"growth_mb", figures.growth},
+                                {"stable", figures.stable}}},
+                              {"decision", probe::decide(figures)},
+                              {"seconds", report.seconds},
+                              {"passed", report.passed()},
+                              {"version", DERMLENS_VERSION}}) +
          "\n";
 }
 

@@ -3,9 +3,10 @@
 
 import json
 import os
+import re
 import unittest
 
-from frame import FIXTURES, MODEL, CliTest, read_npy
+from frame import FIXTURES, MODEL, SAMPLE, CliTest, png, read_npy
 
 
 def manifest(name):
@@ -110,6 +111,27 @@ class Pack(CliTest):
         second = self.json("pack", MODEL, "--cache-dir", cache)
         self.assertFalse(second["built"])
         self.assertEqual(first["path"], second["path"])
+
+
+class Documents(CliTest):
+    def test_write_numbers_as_people_do(self):
+        model = FIXTURES / "residual/model.onnx"
+        photo = self.write("a.png", png(40, 40))
+        for arguments in (
+            ["plan", MODEL, "--memory-limit", "512M"],
+            ["bench", "--model", model, "--image", photo, "--runs", "1", "--weights", "streamed"],
+            ["quantize", MODEL, "--to", "bf16", "-o", self.folder / "bf16.onnx",
+             "--verify", SAMPLE.parent],
+            ["classify", photo, "--model", model],
+            ["inspect", model],
+        ):
+            with self.subTest(command=arguments[0]):
+                text = self.dermlens(*arguments, "--json").stdout.decode()
+                self.assertEqual(text.count("\n"), 1)
+                json.loads(text)
+                for number in re.findall(r"[:,\[](-?[0-9.]+[eE][-+0-9]+)", text):
+                    size = abs(float(number))
+                    self.assertFalse(1e-5 <= size < 1e15, f"{number} needs no exponent")
 
 
 if __name__ == "__main__":
