@@ -17,16 +17,30 @@ cmake --preset fuzz "${options[@]}" >build/fuzz/configure.log || { cat build/fuz
 cmake --build --preset fuzz --target "${@/#/fuzz_}"
 
 # Input that takes long or much memory to refuse is a finding too.
-failed=0
-for target in "$@"; do
-  found="build/fuzz/found/$target"
+search() {
+  local target="$1" found="build/fuzz/found/$1"
   mkdir -p "$found/corpus"
-  seeds=("tests/fuzz/corpus/$target")
+  local seeds=("tests/fuzz/corpus/$target")
   [[ $target == image ]] && seeds+=(tests/golden/image)
-  echo "fuzz_$target: $seconds s"
   "build/fuzz/tests/fuzz/fuzz_$target" "$found/corpus" "${seeds[@]}" -artifact_prefix="$found/" \
     -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
-    -print_final_stats=1 >"$found/log" 2>&1 || { tail -40 "$found/log"; failed=1; continue; }
-  grep -E "^Done|^stat::(number_of_executed_units|peak_rss_mb)" "$found/log"
+    -print_final_stats=1 >"$found/log" 2>&1
+}
+
+searches=()
+for target in "$@"; do
+  search "$target" &
+  searches+=($!)
+done
+failed=0
+for target in "$@"; do
+  echo "fuzz_$target: $seconds s"
+  if wait "${searches[0]}"; then
+    grep -E "^Done|^stat::(number_of_executed_units|peak_rss_mb)" "build/fuzz/found/$target/log"
+  else
+    tail -40 "build/fuzz/found/$target/log"
+    failed=1
+  fi
+  searches=("${searches[@]:1}")
 done
 exit "$failed"
