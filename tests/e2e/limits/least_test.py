@@ -20,7 +20,7 @@ import tempfile
 import time
 import unittest
 
-from cells import NOISE, UPLOAD
+from cells import NOISE, UPLOAD, written
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("DERMLENS_BINARY", str(ROOT / "build" / "release" / "dermlens"))
@@ -75,11 +75,9 @@ class Least(unittest.TestCase):
                 deadline, port = time.monotonic() + 60, None
                 while port is None and server.poll() is None and time.monotonic() < deadline:
                     time.sleep(0.02)
-                    log.seek(0)
-                    port = re.search(r"listening on http://[^ ]*:(\d+)/", log.read())
+                    port = re.search(r"listening on http://[^ ]*:(\d+)/", written(log))
                 if port is None:
-                    log.seek(0)
-                    return log.read()
+                    return written(log)
                 self.ask(int(port.group(1)), model)
                 return None
             finally:
