@@ -12,7 +12,9 @@ constexpr std::size_t kMaxDepth = 16;
 
 }  // namespace
 
-void* LedgerMemory::do_allocate(std::size_t size, std::size_t alignment) {
+// Boost.JSON never needs more than what `new` grants any object, and gives some of its strings back
+// with another alignment than it asked for: so alignment is left to `new`.
+void* LedgerMemory::do_allocate(std::size_t size, std::size_t) {
   if (used_ + size > hold_.bytes()) {
     const Bytes wanted = align_up(used_ + size, kStep);
     if (hold_.bytes() == 0) {
@@ -27,13 +29,13 @@ void* LedgerMemory::do_allocate(std::size_t size, std::size_t alignment) {
       throw std::bad_alloc();
     }
   }
-  void* memory = ::operator new(size, std::align_val_t(alignment));
+  void* memory = ::operator new(size);
   used_ += size;
   return memory;
 }
 
-void LedgerMemory::do_deallocate(void* memory, std::size_t size, std::size_t alignment) {
-  ::operator delete(memory, std::align_val_t(alignment));
+void LedgerMemory::do_deallocate(void* memory, std::size_t size, std::size_t) {
+  ::operator delete(memory);
   used_ -= size;
 }
 
