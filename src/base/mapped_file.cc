@@ -15,8 +15,6 @@
 #include <mutex>
 #include <utility>
 
-#include "base/descriptor.h"
-
 namespace dermlens {
 namespace {
 
@@ -102,7 +100,7 @@ FileIdentity identity_of(const struct stat& status) {
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   // O_NONBLOCK: a FIFO in the place of a model must not hang us.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0)
     return fail(errno == ENOENT || errno == ENOTDIR ? Errc::not_found : Errc::io, "cannot open '",
                 path, "' (", std::strerror(errno), ")");
@@ -121,12 +119,18 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
     ::munmap(base, size);
     return tl::make_unexpected(std::move(slot).error());
   }
-  return std::shared_ptr<const MappedFile>(
-      new MappedFile(path, identity_of(status), static_cast<const std::byte*>(base), *slot));
+  return std::shared_ptr<const MappedFile>(new MappedFile(
+      path, identity_of(status), std::move(file), static_cast<const std::byte*>(base), *slot));
 }
 
-MappedFile::MappedFile(std::string path, FileIdentity identity, const std::byte* base, int slot)
-    : path_(std::move(path)), identity_(identity), base_(base), size_(identity.size), slot_(slot) {}
+MappedFile::MappedFile(std::string path, FileIdentity identity, Descriptor file,
+                       const std::byte* base, int slot)
+    : path_(std::move(path)),
+      identity_(identity),
+      file_(std::move(file)),
+      base_(base),
+      size_(identity.size),
+      slot_(slot) {}
 
 MappedFile::~MappedFile() {
   // The slot goes first: after munmap the addresses may belong to somebody else.
@@ -139,12 +143,17 @@ bool MappedFile::damaged() const {
   return slots[static_cast<std::size_t>(slot_)].damaged.load(std::memory_order_acquire);
 }
 
-void MappedFile::populate(std::size_t offset, std::size_t length) const {
-#ifdef MADV_POPULATE_READ
-  if (offset > size_ || length > size_ - offset) return;
-  const std::size_t begin = offset & ~(kPage - 1);
-  ::madvise(const_cast<std::byte*>(base_) + begin, offset + length - begin, MADV_POPULATE_READ);
-#endif
+void MappedFile::read(std::size_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t length = ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+    if (length < 0 && errno == EINTR) continue;
+    if (length <= 0) break;
+    offset += static_cast<std::size_t>(length);
+    out = out.subspan(static_cast<std::size_t>(length));
+  }
+  if (out.empty()) return;
+  std::ranges::fill(out, std::byte{0});
+  slots[static_cast<std::size_t>(slot_)].damaged.store(true, std::memory_order_release);
 }
 
 void MappedFile::drop(std::size_t offset, std::size_t length) const {

@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/checked.h"
+#include "base/descriptor.h"
 #include "base/result.h"
 
 namespace dermlens {
@@ -39,18 +41,21 @@ class MappedFile {
   // Whether a read met a page that is no longer in the file. Any thread.
   bool damaged() const;
 
-  // Maps the range in with one call, where the kernel can (Linux 5.14); else reads fault it in.
-  void populate(std::size_t offset, std::size_t length) const;
+  // Copies [offset, offset + out.size()), which lies in the file, without mapping it. What the file
+  // no longer has reads as zeros and makes damaged() true. Any thread.
+  void read(std::size_t offset, std::span<std::byte> out) const;
 
   // Gives back the pages of [offset, offset + length) and of the 2-MB blocks around it: the
   // next read maps them anew. Harmless while other threads read them. Any thread.
   void drop(std::size_t offset, std::size_t length) const;
 
  private:
-  MappedFile(std::string path, FileIdentity identity, const std::byte* base, int slot);
+  MappedFile(std::string path, FileIdentity identity, Descriptor file, const std::byte* base,
+             int slot);
 
   std::string path_;
   FileIdentity identity_;
+  Descriptor file_;
   const std::byte* base_;
   std::size_t size_;
   int slot_;

@@ -1,4 +1,4 @@
-// mmap and munmap.
+// mmap, madvise and munmap.
 #include "exec/anonymous.h"
 
 #include <sys/mman.h>
@@ -18,6 +18,10 @@ Result<Anonymous> Anonymous::map(Bytes bytes) {
   pages.data_ = static_cast<std::byte*>(data);
   pages.size_ = bytes;
   return pages;
+}
+
+void Anonymous::drop() const {
+  if (data_ != nullptr) ::madvise(data_, size_, MADV_DONTNEED);
 }
 
 Anonymous::Anonymous(Anonymous&& other) noexcept

@@ -17,6 +17,9 @@ class Anonymous {
   Anonymous& operator=(Anonymous&& other) noexcept;
   ~Anonymous();
 
+  // Gives the pages back: what is read next is zero.
+  void drop() const;
+
   std::byte* data() const { return data_; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
 

@@ -27,7 +27,7 @@ struct Step {
   kernels::Native native;
   kernels::Desc scratchpad;  // zero where there is none
   std::vector<Argument> arguments;
-  std::vector<kernels::WeightId> weights;  // the large ones, to prepare and release
+  std::vector<kernels::WeightId> streamed;  // to be read into the window, in this order
 };
 
 struct Engine {

@@ -82,7 +82,7 @@ void compile_step(const kernels::Step& from, Engine& engine) {
       bound.memory = engine.weight_memories.size();
       engine.weight_memories.emplace_back(argument.desc, kernels::cpu_engine(),
                                           engine.weights.address(id));
-      if (!engine.weights.is_small(id)) step.weights.push_back(id);
+      if (engine.weights.is_streamed(id)) step.streamed.push_back(id);
     }
     step.arguments.push_back(bound);
   }

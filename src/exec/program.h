@@ -1,6 +1,6 @@
 // The end of the load line: a Program is a planned, packed graph, immutable and shared; a Session
-// is one arena in which one request runs at a time. Nothing is allocated after a Session is open;
-// weights that are streamed are mapped while it runs.
+// is one arena in which one request runs at a time. No tensor is allocated after a Session is open;
+// a window of streamed weights has pages while it runs.
 #pragma once
 
 #include <memory>
@@ -101,8 +101,9 @@ class Session {
   // session lives.
   std::span<float> input(std::size_t index);
 
-  // Runs what does not depend on late inputs. One thread at a time. Fails with corrupt where a
-  // mapped file changed, and with no_memory where a window of streamed weights finds no room.
+  // Runs what does not depend on late inputs. One thread at a time. Fails with corrupt where
+  // the pack's file changed, and with no_memory where the ledger has no room for a window of
+  // streamed weights.
   Result<void> forward();
   // Runs the rest; after forward(), as often as wanted, with different seeds.
   Result<void> backward();

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/checked.h"
 #include "exec/engine.h"
 #include "exec/program.h"
 
@@ -16,12 +17,27 @@ struct Session::Impl {
   Ledger* ledger = nullptr;
   Reservation arena_hold, scratch_hold;
   Anonymous arena, scratch;
+  Anonymous window;  // of streamed weights; its pages are there while steps run
   dnnl::stream stream{kernels::cpu_engine()};
   std::vector<dnnl::memory> views;
   std::vector<dnnl::memory> scratchpads;
   // By step: oneDNN's argument lists, or the addresses for a native kernel.
   std::vector<std::vector<dnnl_exec_arg_t>> primitive_arguments;
   std::vector<std::vector<std::byte*>> native_arguments;
+
+  // Where a streamed weight is while the step runs.
+  std::byte* in_window(const Step& step, kernels::WeightId weight) const {
+    std::byte* at = window.data();
+    for (const kernels::WeightId id : step.streamed) {
+      if (id == weight) break;
+      at += align_up(engine->weights.size(id), plan::kAlignment);
+    }
+    return at;
+  }
+
+  bool is_streamed(const Operand& operand) const {
+    return operand.kind == Operand::Kind::weight && engine->weights.is_streamed(operand.index);
+  }
 
   std::byte* address(const Operand& operand) const {
     return operand.kind == Operand::Kind::weight
@@ -42,7 +58,9 @@ struct Session::Impl {
     const Step& step = engine->steps[index];
     if (step.native) {
       for (const Argument& argument : step.arguments)
-        native_arguments[index].push_back(address(argument.operand));
+        native_arguments[index].push_back(is_streamed(argument.operand)
+                                              ? in_window(step, argument.operand.index)
+                                              : address(argument.operand));
       return;
     }
     auto& list = primitive_arguments[index];
@@ -58,28 +76,53 @@ struct Session::Impl {
     }
   }
 
+  dnnl_status_t execute(const Step& step, const std::vector<dnnl_exec_arg_t>& list) const {
+    return dnnl_primitive_execute(step.primitive.get(), stream.get(), static_cast<int>(list.size()),
+                                  list.data());
+  }
+
+  // Handles to the window are made for the moment: kept, they would take more than a small window.
+  dnnl_status_t execute_streamed(const Step& step, std::vector<dnnl_exec_arg_t> list) const {
+    std::vector<dnnl::memory> handles;
+    for (std::size_t i = 0; i < step.arguments.size(); ++i) {
+      const Argument& argument = step.arguments[i];
+      if (!is_streamed(argument.operand)) continue;
+      handles.emplace_back(engine->weight_memories[argument.memory].get_desc(),
+                           kernels::cpu_engine(), in_window(step, argument.operand.index));
+      list[i].memory = handles.back().get();
+    }
+    return execute(step, list);
+  }
+
+  Result<void> run_step(std::size_t index) const {
+    const Step& step = engine->steps[index];
+    engine->weights.read(step.streamed, window.data());
+    if (step.native) {
+      step.native(native_arguments[index]);
+      return {};
+    }
+    const auto& list = primitive_arguments[index];
+    const dnnl_status_t status =
+        step.streamed.empty() ? execute(step, list) : execute_streamed(step, list);
+    if (status == dnnl_success) return {};
+    return fail(status == dnnl_out_of_memory ? Errc::no_memory : Errc::internal, "node '",
+                step.name, "' failed (oneDNN status ", static_cast<int>(status), ")");
+  }
+
   Result<void> run(std::size_t begin, std::size_t end) {
-    // Mapped weights are there while steps run: before and after, a request needs room for
-    // pictures.
+    // Before and after, a request needs the window's room for pictures.
     const plan::Plan& plan = engine->plan;
-    TRY(const Reservation window,
+    TRY(const Reservation hold,
         ledger->reserve(Category::scratch, plan.per_session(plan.placement) - plan.idle_session()));
     omp_set_num_threads(engine->threads);
-    for (std::size_t i = begin; i < end; ++i) {
-      const Step& step = engine->steps[i];
-      engine->weights.prepare(step.weights);
-      if (step.native) {
-        step.native(native_arguments[i]);
-      } else {
-        const auto& list = primitive_arguments[i];
-        const dnnl_status_t status = dnnl_primitive_execute(
-            step.primitive.get(), stream.get(), static_cast<int>(list.size()), list.data());
-        if (status != dnnl_success)
-          return fail(status == dnnl_out_of_memory ? Errc::no_memory : Errc::internal, "node '",
-                      step.name, "' failed (oneDNN status ", static_cast<int>(status), ")");
-      }
-      engine->weights.release(step.weights);
+    Result<void> done;
+    try {
+      for (std::size_t i = begin; i < end && done; ++i) done = run_step(i);
+    } catch (const dnnl::error& error) {
+      done = fail(Errc::no_memory, "no memory for a handle (", error.what(), ")");
     }
+    window.drop();
+    if (!done) return done;
     if (program->damaged())
       return fail(Errc::corrupt, "the weights' file changed while it was in use ('",
                   engine->pack_path, "')");
@@ -101,6 +144,9 @@ Result<std::unique_ptr<Session>> Session::open(std::shared_ptr<const Program> pr
   TRY(impl->scratch_hold, ledger.reserve(Category::scratch, plan.idle_session() - plan.arena));
   TRY(impl->arena, Anonymous::map(plan.arena));
   TRY(impl->scratch, Anonymous::map(plan.scratch));
+  if (plan.placement == plan::Placement::streamed) {
+    TRY(impl->window, Anonymous::map(plan.window));
+  }
   try {
     impl->bind();
   } catch (const dnnl::error& error) {

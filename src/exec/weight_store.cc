@@ -1,7 +1,9 @@
-// Placing weights, and giving their pages back when streaming.
+// Placing weights, and reading those that have no place.
 #include "exec/weight_store.h"
 
 #include <cstring>
+
+#include "base/checked.h"
 
 namespace dermlens::exec {
 namespace {
@@ -65,16 +67,11 @@ std::byte* WeightStore::address(kernels::WeightId id) const {
   return const_cast<std::byte*>(pack_.file->bytes().data()) + pack_.large_begin + offsets_[id];
 }
 
-void WeightStore::prepare(std::span<const kernels::WeightId> ids) const {
-  if (placement_ != plan::Placement::streamed) return;
-  for (const kernels::WeightId id : ids)
-    pack_.file->populate(pack_.large_begin + offsets_[id], sizes_[id]);
-}
-
-void WeightStore::release(std::span<const kernels::WeightId> ids) const {
-  if (placement_ != plan::Placement::streamed) return;
-  for (const kernels::WeightId id : ids)
-    pack_.file->drop(pack_.large_begin + offsets_[id], sizes_[id]);
+void WeightStore::read(std::span<const kernels::WeightId> ids, std::byte* window) const {
+  for (const kernels::WeightId id : ids) {
+    pack_.file->read(pack_.large_begin + offsets_[id], {window, sizes_[id]});
+    window += align_up(sizes_[id], plan::kAlignment);
+  }
 }
 
 }  // namespace dermlens::exec

@@ -1,4 +1,5 @@
 // Where a Program's weights are at run time: one interface over resident, mapped and streamed.
+// Streamed weights are nowhere: a step's are read from the pack into its session's window.
 // Private to exec.
 #pragma once
 
@@ -21,13 +22,19 @@ class WeightStore {
   // Zeros in place of every weight: pages that are only read, which take no memory.
   static Result<WeightStore> make_blank(const pack::Source& source);
 
+  // Of a streamed weight: in the mapped pack, which is for a look at it, not for running.
   std::byte* address(kernels::WeightId id) const;
-  // Before and after a step that reads these weights; only streaming does anything.
-  void prepare(std::span<const kernels::WeightId> ids) const;
-  void release(std::span<const kernels::WeightId> ids) const;
+
+  // Whether steps must read the weight into a window.
+  bool is_streamed(kernels::WeightId id) const {
+    return placement_ == plan::Placement::streamed && !is_small_[id];
+  }
+  // Reads streamed weights into `window`, each behind the other at the next multiple of
+  // plan::kAlignment. What the file has lost makes damaged() true.
+  void read(std::span<const kernels::WeightId> ids, std::byte* window) const;
+  Bytes size(kernels::WeightId id) const { return sizes_[id]; }
 
   bool damaged() const { return pack_.file && pack_.file->damaged(); }
-  bool is_small(kernels::WeightId id) const { return is_small_[id]; }
   const pack::Pack& pack() const { return pack_; }
 
  private:

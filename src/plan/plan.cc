@@ -14,7 +14,6 @@
 namespace dermlens::plan {
 namespace {
 
-constexpr Bytes kAlignment = 64;
 constexpr Bytes kPage = 4096;
 // Below this a weight is read once into memory of its own block: mapping a page for it costs more.
 constexpr Bytes kSmallWeight = 8 * 1024;
@@ -70,19 +69,16 @@ void lay_out_weights(const kernels::Lowered& lowered, Layout& layout) {
 }
 
 Bytes streaming_window(const kernels::Lowered& lowered, const Layout& layout) {
-  // The kernel maps the aligned block around a fault, before a weight's first page and behind its
-  // last.
-  constexpr Bytes kAround = 2 * 64 * 1024;
   Bytes window = 0;
   for (const kernels::Step& step : lowered.steps) {
     Bytes bytes = 0;
     for (const kernels::Argument& argument : step.arguments)
       if (argument.operand.kind == kernels::Operand::Kind::weight &&
           !layout.weight_is_small[argument.operand.index])
-        bytes += align_up(lowered.weights[argument.operand.index].bytes, kPage) + kAround;
+        bytes += align_up(lowered.weights[argument.operand.index].bytes, kAlignment);
     window = std::max(window, bytes);
   }
-  return std::min(window, layout.plan.weights);
+  return align_up(window, kPage);
 }
 
 std::string bytes_of(const kernels::Desc& desc) {

@@ -13,12 +13,15 @@ struct Lowered;
 
 namespace dermlens::plan {
 
+// Of every buffer and weight: a cache line, and the widest vector.
+inline constexpr Bytes kAlignment = 64;
+
 // Where weights live while a Program serves.
 enum class Placement {
   automatic,  // the fastest that fits the limit
   resident,   // copied into anonymous memory: fast, ours alone
   mapped,     // pages of the pack file: shared with other processes, reclaimable
-  streamed,   // as mapped, and each layer's pages are dropped after use: smallest
+  streamed,   // read from the pack step by step, into a window of the session's: smallest
 };
 std::string_view to_string(Placement placement);
 Result<Placement> parse_placement(std::string_view text);
@@ -26,7 +29,7 @@ Result<Placement> parse_placement(std::string_view text);
 struct Plan {
   Placement placement = Placement::automatic;
   Bytes weights = 0;      // large weights in the primitives' layouts: the pack's size
-  Bytes window = 0;       // streamed: the most that one session has mapped in at any moment
+  Bytes window = 0;       // streamed: the weights of one session's largest step
   Bytes small = 0;        // biases and other small tensors, always resident
   Bytes arena = 0;        // one session: activations, gradients, inputs and outputs
   Bytes scratch = 0;      // one session: the largest scratchpad of any primitive
