@@ -21,6 +21,16 @@ Result<ValueId> gradient_of_power(const Site& site, float exponent) {
   return site.emit.add(UnaryBackward{.unary = power}, {x, dy});
 }
 
+// dy / (2 y), and 0 where y is 0. There the slope is infinite, and the square that a norm takes the
+// root of has slope 0: their product, 0, is what PyTorch's norm says of a vector of zeros.
+Result<ValueId> gradient_of_root(const Unary& op, const Site& site) {
+  TRY(const ValueId dy, site.full());
+  TRY(const ValueId dx, site.emit.add(UnaryBackward{.unary = op}, {site.input(0), dy}));
+  TRY(const ValueId zero, site.emit.scalar(site.emit.dtype(dx), 0));
+  TRY(const ValueId at_zero, site.emit.binary(BinaryFn::equal, site.output(), zero));
+  return site.emit.where(at_zero, zero, dx);
+}
+
 }  // namespace
 
 Result<Gradients> rule(const Unary& op, const Site& site) {
@@ -42,6 +52,10 @@ Result<Gradients> rule(const Unary& op, const Site& site) {
     }
     case UnaryFn::power: {
       TRY(const ValueId dx, gradient_of_power(site, op.alpha));
+      return site.only(dx);
+    }
+    case UnaryFn::sqrt: {
+      TRY(const ValueId dx, gradient_of_root(op, site));
       return site.only(dx);
     }
     default: {

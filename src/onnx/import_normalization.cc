@@ -1,6 +1,5 @@
 // Normalisations, all composed from plain arithmetic, and the softmaxes.
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "onnx/node_import.h"
@@ -161,9 +160,11 @@ Result<void> import_lp_normalization(NodeImport& node) {
   if (p == 2) {
     TRY(norm, node.emit(Unary{UnaryFn::sqrt}, {norm}));
   }
-  // What is zero everywhere stays zero.
-  TRY(const ValueId least, node.constant(std::numeric_limits<float>::min()));
-  TRY(norm, node.emit(Binary{BinaryFn::max, {}}, {norm, least}));
+  // What is zero everywhere stays zero, and its gradient stays of the size of the others.
+  TRY(const ValueId zero, node.constant(0.0F));
+  TRY(const ValueId one, node.constant(1.0F));
+  TRY(const ValueId is_zero, node.emit(Binary{BinaryFn::equal, {}}, {norm, zero}));
+  TRY(norm, node.emit(graph::Where{}, {is_zero, one, norm}));
   return node.finish(Binary{BinaryFn::div, {}}, {x, norm});
 }
 

@@ -57,6 +57,22 @@ TEST(UnaryGradient, FollowsPyTorchAtKinks) {
   EXPECT_EQ(at(unary(UnaryFn::abs), {0}), std::vector<double>{0});
 }
 
+TEST(UnaryGradient, OfANormIsZeroAtAVectorOfZeros) {
+  GradientCheck check;
+  const ValueId x = check.input_of({2, 2}, {0, 0, 3, 4});
+  const ValueId square = check.add(binary(BinaryFn::mul), {x, x});
+  const ValueId sum = check.add(reduce(ReduceFn::sum, {1}), {square});
+  const ValueId norm = check.add(unary(UnaryFn::sqrt), {sum});
+  // Also where nothing comes back to it: infinity times 0 is no number.
+  for (const std::vector<double>& seed : {std::vector<double>{1, 1}, std::vector<double>{0, 1}}) {
+    const std::vector<double> found = check.gradients(norm, {x}, seed)[0];
+    EXPECT_EQ(found[0], 0);
+    EXPECT_EQ(found[1], 0);
+    EXPECT_NEAR(found[2], 0.6, 1e-12);
+    EXPECT_NEAR(found[3], 0.8, 1e-12);
+  }
+}
+
 TEST(UnaryGradient, OfSteppedFunctionsTakesNoNodesButThoseOfZero) {
   GradientCheck check;
   const ValueId x = check.input({2, 2});
