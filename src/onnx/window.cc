@@ -55,18 +55,20 @@ Result<void> read_pads(NodeImport& node, const Shape& input, std::string_view au
 }
 
 // PyTorch's and ONNX's rule: round up, but the last window must start inside the input or the
-// padding before it.
+// padding before it. Rounding up makes one window of a kernel that reaches less than a stride
+// beyond the input.
 Result<void> apply_ceil_mode(const Shape& input, Window& window) {
   for (std::size_t i = 0; i < window.kernel.size(); ++i) {
     const std::int64_t stride = window.strides[i];
     const std::int64_t padded = input[i + 2] + window.pads_begin[i];
     const std::int64_t room = padded + window.pads_end[i] - reach(window, i);
-    if (room < 0)
+    if (room <= -stride)
       return fail(Errc::malformed, "kernel is larger than the padded input (", reach(window, i),
                   ", ", room + reach(window, i), ")");
     std::int64_t steps = (room + stride - 1) / stride + 1;
     if ((steps - 1) * stride >= padded) --steps;
-    if (steps < room / stride + 1)
+    const std::int64_t whole = room < 0 ? 1 : room / stride + 1;
+    if (steps < whole)
       return fail(Errc::unsupported, "a window that starts in the padding behind the input");
     window.extra_end[i] = std::max<std::int64_t>(0, (steps - 1) * stride - room);
   }

@@ -209,6 +209,25 @@ TEST(Reader, CeilModeDropsTheWindowThatStartsInThePadding) {
   EXPECT_EQ(type_of(*read, "y").shape, (graph::Shape{1, 1, 2, 2}));
 }
 
+// ceil((1 - 3) / 2) + 1 = 0 windows would be refused with stride 2; ceil((2 - 3) / 2) + 1 = 1 is
+// not.
+TEST(Reader, CeilModeLetsAKernelReachLessThanAStrideBeyondTheInput) {
+  const std::pair<const char*, std::vector<double>> pools[] = {{"MaxPool", {4}},
+                                                               {"AveragePool", {2.5}}};
+  for (const auto& [pool, expected] : pools) {
+    ModelBuilder model;
+    model.input("x", {1, 1, 2, 2})
+        .node(pool, {"x"}, {"y"},
+              {integers("kernel_shape", {3, 3}), integers("strides", {2, 2}),
+               integer("ceil_mode", 1)})
+        .output("y");
+    const auto read = model.read();
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(type_of(*read, "y").shape, (graph::Shape{1, 1, 1, 1}));
+    EXPECT_EQ(run(*read, {1, 2, 3, 4}), expected);
+  }
+}
+
 TEST(Reader, SamePaddingGoesToTheSideItNames) {
   for (const std::string mode : {"SAME_UPPER", "SAME_LOWER"}) {
     ModelBuilder model;
