@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint32_t kOrientationTag = 0x0112;
 constexpr std::uint32_t kTypeShort = 3;
+constexpr std::uint32_t kTypeLong = 4;  // not the standard's, but written and read all the same
 
 }  // namespace
 
@@ -27,8 +28,10 @@ Orientation exif_orientation(ByteView exif) {
     const std::size_t entry = directory + 2 + 12 * i;
     if (entry + 12 > exif.size()) break;
     if (number(entry, 2) != kOrientationTag) continue;
-    const std::uint32_t value = number(entry + 8, 2);
-    if (number(entry + 2, 2) != kTypeShort || value < 1 || value > 8) break;
+    const std::uint32_t type = number(entry + 2, 2);
+    if (type != kTypeShort && type != kTypeLong) break;
+    const std::uint32_t value = number(entry + 8, type == kTypeShort ? 2 : 4);
+    if (value < 1 || value > 8) break;
     return static_cast<Orientation>(value);
   }
   return Orientation::upright;

@@ -62,6 +62,14 @@ TEST(Exif, GarbageMeansUpright) {
   EXPECT_EQ(codec::exif_orientation({}), Orientation::upright);
 }
 
+TEST(Exif, ALongCountsAsAShortDoes) {
+  EXPECT_EQ(codec::exif_orientation(exif_block(4, 6, 1)), Orientation::turn_right);
+  EXPECT_EQ(codec::exif_orientation(exif_block(4, 9, 1)), Orientation::upright);
+  auto large = exif_block(4, 6, 1);
+  large[20] = std::byte{1};  // 65,542: no orientation
+  EXPECT_EQ(codec::exif_orientation(large), Orientation::upright);
+}
+
 TEST(Exif, CutAnywhereItNeverReadsBeyondItsEnd) {
   const auto block = exif_block(3, 6, 255);
   for (std::size_t length = 0; length < block.size(); ++length) {
