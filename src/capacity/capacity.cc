@@ -102,9 +102,9 @@ Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Byte
     if (heatmaps && !done.explain) continue;
     for (const Placement placement :
          {Placement::resident, Placement::mapped, Placement::streamed}) {
-      TRY(Way way, make_way(heatmaps ? *done.explain : done.forward, placement, network.card,
-                            heatmaps ? done.layer : nullptr, assumptions, base));
-      capacity.ways.push_back(std::move(way));
+      TRY(const Way way, make_way(heatmaps ? *done.explain : done.forward, placement, network.card,
+                                  heatmaps ? done.layer : nullptr, assumptions, base));
+      capacity.ways.push_back(way);
     }
   }
   capacity.card = std::move(network.card);

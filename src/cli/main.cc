@@ -9,6 +9,8 @@
 #include "cli/threads.h"
 #include "memory/process.h"
 
+// Without memory for the commands' own names there is nothing left to say.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   using namespace dermlens;
   pin_allocator();

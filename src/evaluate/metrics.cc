@@ -48,7 +48,7 @@ std::optional<double> auroc(const std::vector<Said>& answers) {
   std::ranges::sort(unknown);
   double won = 0;
   for (const double energy : known) {
-    const auto [low, high] = std::ranges::equal_range(unknown, energy);
+    const auto [low, high] = std::equal_range(unknown.begin(), unknown.end(), energy);
     won += static_cast<double>(low - unknown.begin()) + 0.5 * static_cast<double>(high - low);
   }
   return won / (static_cast<double>(known.size()) * static_cast<double>(unknown.size()));

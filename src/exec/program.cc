@@ -27,7 +27,7 @@ constexpr int kPrimitiveCache = 256;
 class PrimitiveCache {
  public:
   PrimitiveCache() : alone_(mutex()) { dnnl::set_primitive_cache_capacity(0); }
-  ~PrimitiveCache() { dnnl::set_primitive_cache_capacity(0); }
+  ~PrimitiveCache() { dnnl_set_primitive_cache_capacity(0); }
   PrimitiveCache(const PrimitiveCache&) = delete;
   PrimitiveCache& operator=(const PrimitiveCache&) = delete;
 

@@ -137,8 +137,8 @@ void reduce(const Reduce& op, const Shape& shape, const std::vector<Number>& x,
     walk.next();
   }
   if (op.fn != ReduceFn::mean || y.empty()) return;
-  const auto numbers = static_cast<Number>(x.size() / y.size());
-  for (Number& number : y) number /= numbers;
+  const std::size_t numbers = x.size() / y.size();
+  for (Number& number : y) number /= static_cast<Number>(numbers);
 }
 
 }  // namespace

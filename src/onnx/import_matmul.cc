@@ -36,8 +36,7 @@ Result<void> import_matmul(NodeImport& node) {
     graph::MatMul product;
     const ValueId original = behind_transpose(node.scope().graph(), b);
     product.transpose_b = original != graph::kNoValue;
-    return node.finish(std::move(product),
-                       {a, product.transpose_b ? original : b, graph::kNoValue});
+    return node.finish(product, {a, product.transpose_b ? original : b, graph::kNoValue});
   }
   if (row) {
     TRY(a, node.emit(graph::Reshape{{1, node.shape(a)[0]}}, {a}));

@@ -15,7 +15,7 @@ constexpr Bytes kMaxMessage = (Bytes{1} << 31) - 1;
 
 }  // namespace
 
-void Pieces::add(std::string owned) {
+void Pieces::add(const std::string& owned) {
   size_ += owned.size();
   // Neighbouring strings are one piece.
   const bool joins = !pieces_.empty() && !pieces_.back().owned.empty();

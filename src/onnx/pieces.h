@@ -15,7 +15,7 @@ namespace dermlens::onnx {
 
 class Pieces {
  public:
-  void add(std::string owned);
+  void add(const std::string& owned);
   // `file` is what the view lies in: it is kept, and its pages are given back once written.
   void add(ByteView view, std::shared_ptr<const MappedFile> file);
   void add(NewTensor tensor, Bytes size);

@@ -63,7 +63,7 @@ Result<Reply> HttpClient::send(const Request& request, std::chrono::milliseconds
   std::optional<Result<Reply>> outcome;
   std::exception_ptr thrown;
   boost::asio::co_spawn(state_->io, state_->channel.exchange(request, timeout),
-                        [&](std::exception_ptr error, Result<Reply> reply) {
+                        [&](const std::exception_ptr& error, Result<Reply> reply) {
                           thrown = error;
                           if (!error) outcome.emplace(std::move(reply));
                         });

@@ -37,6 +37,7 @@ bool meant_for_servers(std::string_view variable) {
 // Pointers into `texts`, ended by a null, as exec wants them.
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> out;
+  out.reserve(texts.size() + 1);
   for (std::string& text : texts) out.push_back(text.data());
   out.push_back(nullptr);
   return out;

@@ -26,6 +26,7 @@ Result<void> observe_batch(const diagnose::Network& network, std::span<const std
   }
   graph.replace_outputs(ids);
   std::vector<std::string> names;
+  names.reserve(ids.size());
   for (const graph::ValueId id : ids) names.push_back(graph.value(id).name);
   TRY_VOID(graph::simplify(graph));
   exec::ProgramOptions options;

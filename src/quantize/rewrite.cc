@@ -13,8 +13,8 @@ using onnx::NewNode;
 constexpr float kSteps = 127;
 
 template <class T>
-onnx::NewTensor tensor_of(DType type, graph::Shape shape, std::span<const T> values) {
-  return onnx::small_tensor(type, std::move(shape), std::as_bytes(values));
+onnx::NewTensor tensor_of(DType type, const graph::Shape& shape, std::span<const T> values) {
+  return onnx::small_tensor(type, shape, std::as_bytes(values));
 }
 
 onnx::NewTensor scalar(float value) {
