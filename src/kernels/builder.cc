@@ -264,16 +264,21 @@ bool Builder::may_overwrite(const Location& location) const {
       state.values, [this](graph::ValueId value) { return last_use_[value] <= position_; });
 }
 
+bool Builder::lies_in(graph::ValueId value, const Location& location) const {
+  return std::ranges::any_of(locations_[value], [&](const Location& other) {
+    return other.operand.kind == Operand::Kind::buffer &&
+           other.operand.index == location.operand.index;
+  });
+}
+
 bool Builder::other_input_in(const graph::Node& node, std::size_t index,
                              const Location& location) const {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (i == index || node.inputs[i] == graph::kNoValue) continue;
+    if (lies_in(node.inputs[i], location)) return true;
+    // A dequantized value may be read as its integers, or as fp32 where those were converted.
     const auto lazy = lazy_.find(node.inputs[i]);
-    const graph::ValueId read = lazy == lazy_.end() ? node.inputs[i] : lazy->second.value;
-    for (const Location& other : locations_[read])
-      if (other.operand.kind == Operand::Kind::buffer &&
-          other.operand.index == location.operand.index)
-        return true;
+    if (lazy != lazy_.end() && lies_in(lazy->second.value, location)) return true;
   }
   return false;
 }

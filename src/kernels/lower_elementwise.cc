@@ -60,6 +60,13 @@ bool is_padded(const Desc& desc) {
   return false;
 }
 
+// oneDNN 2.6 takes a post-op's operand that varies by channel for one that varies by image where
+// there is nothing after the channels.
+bool are_pixels_of_a_batch(const graph::Shape& shape) {
+  return shape.size() > 2 && shape[0] > 1 &&
+         std::all_of(shape.begin() + 2, shape.end(), [](std::int64_t size) { return size == 1; });
+}
+
 // The operand broadcast to `shape`, row-major, in a buffer of its own.
 Location expanded(Builder& builder, const graph::Node& node, graph::ValueId value,
                   const graph::Shape& shape) {
@@ -330,7 +337,8 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
   const graph::Shape dims = padded_to(builder.shape(small), shape.size());
   Location b = builder.get(small, dims == shape ? a.desc : blocked_like(a.desc, dims));
 
-  const bool is_safe = !is_blocked(a.desc) || fills_blocks(a.desc);
+  const bool is_safe =
+      (!is_blocked(a.desc) || fills_blocks(a.desc)) && !are_pixels_of_a_batch(shape);
   dnnl::primitive_attr attr = attributes();
   PostOpArguments post;
   if (is_safe) {

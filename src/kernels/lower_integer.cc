@@ -2,6 +2,7 @@
 // has it), the mean and the scaling of squeeze-and-excite blocks. The graph says what is meant;
 // that no fp32 tensor lies between is decided here.
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "kernels/builder.h"
@@ -47,8 +48,7 @@ std::optional<std::vector<float>> weight_scales(const graph::Value& weights) {
 }
 
 // Post-ops, one after the other in the unit each needs, and at last the result's. A change of unit
-// goes into the convolution's own scales or the scale of the function before it: in oneDNN 2.6 two
-// linear steps of one integer kernel both take the factor of the first.
+// goes into the convolution's own scales or the scale of the function before it.
 class PostOpList {
  public:
   PostOpList(Builder& builder, const graph::Node& node, const Result8& result, const Desc& desc)
@@ -71,11 +71,11 @@ class PostOpList {
     return {};
   }
 
-  // The list for oneDNN; nullopt where it would take two linear steps.
+  // The list for oneDNN; nullopt where it would need an algorithm twice, with other parameters.
   std::optional<dnnl::post_ops> finish() {
     to_unit(result_.scale);
+    if (repeats_an_algorithm()) return std::nullopt;
     dnnl::post_ops list;
-    int linear = 0;
     for (const Step& step : steps_) {
       if (step.kind == algorithm::undef) {
         list.append_sum(step.scale);
@@ -83,10 +83,8 @@ class PostOpList {
         list.append_binary(step.kind, step.operand);
       } else {
         list.append_eltwise(step.scale, step.kind, step.alpha, step.beta);
-        if (step.kind == algorithm::eltwise_linear) ++linear;
       }
     }
-    if (linear > 1) return std::nullopt;
     return list;
   }
 
@@ -105,6 +103,19 @@ class PostOpList {
              kind != algorithm::binary_mul;
     }
   };
+
+  // oneDNN 2.6 computes the second function of one algorithm with all parameters of the first, the
+  // scale among them.
+  bool repeats_an_algorithm() const {
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j) {
+        const Step &a = steps_[j], &b = steps_[i];
+        if (a.is_function() && a.kind == b.kind &&
+            (a.scale != b.scale || a.alpha != b.alpha || a.beta != b.beta))
+          return true;
+      }
+    return false;
+  }
 
   // The numbers at hand mean `unit` each from here on.
   void to_unit(float unit) {
@@ -162,6 +173,13 @@ class PostOpList {
   float unit_ = 1;
 };
 
+// The bias is counted in units of the products' scale. Where a batch norm switched a channel off
+// that is 0: a unit of which no sum of products reaches 1e-15 stands for it.
+float as_unit(float scale) {
+  constexpr float kLeast = 1e-25F;
+  return std::abs(scale) < kLeast ? kLeast : scale;
+}
+
 memory::dims grouped(const graph::Shape& weights, std::int64_t groups) {
   memory::dims dims = to_dims(weights);
   if (groups == 1) return dims;
@@ -214,7 +232,8 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   if (!post_ops) return false;
   std::vector<float> output_scales = *scales, bias_factor;
   for (float& scale : output_scales) {
-    scale *= input->scale;
+    scale = as_unit(scale * input->scale);
+    if (!std::isfinite(scale)) return false;
     bias_factor.push_back(1 / scale);
     scale *= post.factor;
   }

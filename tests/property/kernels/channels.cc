@@ -11,8 +11,8 @@ namespace {
 class Grower {
  public:
   explicit Grower(unsigned seed) : random_(seed) {
-    size_ = 5 + below(4);
-    images_.push_back(input(graph_, "image", {1, 3, size_, size_}));
+    const std::int64_t batch = below(4) == 0 ? 2 : 1, size = below(5) == 0 ? 1 : 5 + below(4);
+    images_.push_back(input(graph_, "image", {batch, 3, size, size}));
     images_.push_back(convolution(images_[0], channels()));
   }
 
@@ -114,7 +114,6 @@ class Grower {
 
   std::mt19937 random_;
   Graph graph_;
-  std::int64_t size_ = 0;
   std::vector<ValueId> images_;
 };
 
