@@ -304,7 +304,10 @@ Result<std::shared_ptr<Model>> Model::load(const std::string& path, const LoadOp
                 ", 1 to 4096)");
   TRY(Network network, read_network(path, ledger.available()));
   auto model = std::make_shared<LoadedModel>(std::move(network), options, ledger);
-  TRY_VOID(model->open());
+  auto opened = model->open();
+  if (!opened && opened.error().code == Errc::unsupported)  // it names a node, but of which model?
+    return within(path, std::move(opened).error());
+  TRY_VOID(std::move(opened));
   return std::shared_ptr<Model>(std::move(model));
 }
 
@@ -312,7 +315,9 @@ Result<ModelPlan> plan_model(const std::string& path) {
   TRY(Network network, read_network(path));
   ModelPlan plans;
   TRY(graph::Graph forward, program_graph(network, "", true));
-  TRY(plans.forward, exec::make_plan(std::move(forward)));
+  auto plan = exec::make_plan(std::move(forward));
+  if (!plan) return within(path, std::move(plan).error());
+  plans.forward = std::move(*plan);
   if (!network.layers.automatic.empty()) {
     auto graph = program_graph(network, network.layers.automatic, true);
     if (graph) {

@@ -4,6 +4,7 @@
 
 #include "diagnose/card.h"
 #include "diagnose/metadata_text.h"
+#include "diagnose/runnable_outputs.h"
 #include "kernels/precision.h"
 #include "onnx/outline.h"
 
@@ -51,9 +52,10 @@ Result<Network> read_network(const std::string& path, Bytes most_bytes) {
   Card card = std::move(*read);
   if (std::string warning = kernels::precision_of(model.graph).warning; !warning.empty())
     card.warnings.push_back(std::move(warning));
+  const graph::ValueId output = *onnx::find_value(model, card.output);
+  TRY_VOID(leave_out_what_cannot_run(model, output, left));
   const graph::Graph& graph = model.graph;
   const graph::ValueId input = *onnx::find_value(model, card.input);
-  const graph::ValueId output = *onnx::find_value(model, card.output);
   graph::ValueId scores = output;
   ScoreKind kind = ScoreKind::logits;
   if (card.outputs_probabilities) {

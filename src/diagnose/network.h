@@ -23,6 +23,7 @@ struct Network {
   ScoreKind kind = ScoreKind::logits;
 };
 
+// An output beside the scores that cannot be computed is none of the graph's.
 // Graph and metadata may take `most_bytes`. Fails as read_model, read_card and find_layers do.
 // Dynamic height and width come from the metadata (dermlens.size).
 Result<Network> read_network(const std::string& path,

@@ -144,6 +144,38 @@ class Results(HostileCase):
         self.assertTrue(json.loads(out)["path"].endswith("a\ufffd.png"))
 
 
+class Outputs(CliTest):
+    def classifier(self, extra, outputs, metadata=None):
+        weights = [0.1 * (i % 7 - 3) for i in range(4 * 3 * 3 * 3)]
+        nodes = [node("Conv", ["x", "w"], ["a"]), node("GlobalAveragePool", ["a"], ["g"]),
+                 node("Flatten", ["g"], ["l"]), *extra]
+        tensors = [tensor("w", FLOAT, [4, 3, 3, 3], weights), tensor("none", INT64, [1], [0])]
+        return self.write("m.onnx", model(nodes, {"x": [1, 3, 8, 8]}, outputs, tensors, metadata))
+
+    def test_one_that_cannot_be_computed_costs_nothing_but_itself(self):
+        photo = self.write("photo.png", png(32, 32))
+        integers = [node("Cast", ["l"], ["y"], to=INT64)]
+        empty = [node("Slice", ["l", "none", "none"], ["y"])]
+        plain = self.json("classify", photo, "--no-cache", "--model",
+                          self.classifier([], ["l"]))["predictions"]
+        for extra in (integers, empty):
+            for outputs, metadata in ((["l", "y"], None), (["y", "l"], {"dermlens.output": "l"})):
+                path = self.classifier(extra, outputs, metadata)
+                arguments = (photo, "--model", path, "--no-cache")
+                self.assertEqual(self.json("classify", *arguments)["predictions"], plain)
+                self.dermlens("explain", *arguments, "-o", self.folder / "o.png")
+                self.dermlens("plan", path)
+                listed = self.json("inspect", path)["outputs"]
+                self.assertEqual([output["name"] for output in listed], ["l"])
+
+    def test_scores_that_cannot_be_computed_name_the_model(self):
+        photo = self.write("photo.png", png(32, 32))
+        extra = [node("Cast", ["l"], ["y"], to=INT64), node("Cast", ["y"], ["z"], to=FLOAT)]
+        path = self.classifier(extra, ["z", "l"])
+        refused = self.dermlens("classify", photo, "--model", path, "--no-cache", expect=3)
+        self.assertIn(f"dermlens: {path}: node 'y' (Cast)", refused.stderr.decode())
+
+
 class Lines(HostileCase):
     def test_a_line_of_a_million_small_things_meets_the_limit(self):
         for numbers, limit in ((2_000_000, 64), (8_000_000, 96)):
