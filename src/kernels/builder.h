@@ -86,12 +86,12 @@ class Builder {
   std::size_t step_count() const { return lowered_.steps.size(); }
 
  private:
-  // Whether a copy of the value is in the buffer at `location`.
-  bool lies_in(graph::ValueId value, const Location& location) const;
   struct BufferState {
     bool late = false;
     std::vector<graph::ValueId> values;  // that have lived in it
   };
+  // Whether a copy of the value is in the buffer at `location`.
+  bool lies_in(graph::ValueId value, const Location& location) const;
 
   Location new_buffer(const Desc& desc);
 

@@ -1,6 +1,8 @@
 // Walks the nodes in running order and hands each to its family. oneDNN's exceptions end here.
 #include "kernels/lower.h"
 
+#include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "kernels/builder.h"
@@ -50,10 +52,31 @@ Result<void> check_type(const graph::Graph& graph, const graph::Node& node) {
   return {};
 }
 
+bool is_sound(const graph::Unary& op) {
+  const bool finite = op.fn != graph::UnaryFn::linear || std::isfinite(op.alpha);
+  return finite && !std::isnan(op.alpha) && !std::isnan(op.beta);
+}
+
+// Numbers of the file that became parameters of a node are held to what its weights are held to:
+// none is NaN, and factors are finite.
+Result<void> check_parameters(const graph::Node& node) {
+  const auto* unary = std::get_if<graph::Unary>(&node.op);
+  const auto* pad = std::get_if<graph::Pad>(&node.op);
+  const bool sound = (unary == nullptr || is_sound(*unary)) &&
+                     (pad == nullptr || !std::isnan(pad->value)) &&
+                     std::ranges::all_of(graph::post_ops_of(node.op), [](const auto& post_op) {
+                       return post_op.kind != graph::PostOp::Kind::unary || is_sound(post_op.unary);
+                     });
+  if (sound) return {};
+  return fail(Errc::malformed, "node '", node.name, "' (", graph::name_of(node.op),
+              ") has a parameter that is not finite");
+}
+
 Result<void> lower_part(Builder& builder, std::size_t begin, std::size_t end, bool late) {
   for (std::size_t i = begin; i < end; ++i) {
     const graph::Node& node = builder.graph().node(builder.order[i]);
     TRY_VOID(check_type(builder.graph(), node));
+    TRY_VOID(check_parameters(node));
     builder.begin(builder.order[i], late);
     try {
       if (auto done = lower_node(builder, node); !done)

@@ -74,9 +74,34 @@ void multiply_rows(std::span<float> values, const std::vector<float>& factor) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] *= factor[i / row];
 }
 
-// Kernels turn what is not a number into one (max(NaN, 0) is 0): it must not reach them.
-Result<void> expect_finite(const graph::Value& value, std::span<const float> numbers) {
-  if (std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); })) return {};
+// The constants that something is multiplied by: there an infinite number times 0 is none.
+std::vector<bool> find_factors(const graph::Graph& graph) {
+  std::vector<bool> factors(graph.value_count(), false);
+  for (const graph::Node& node : graph.nodes()) {
+    const auto* binary = std::get_if<graph::Binary>(&node.op);
+    const bool multiplies = std::holds_alternative<graph::Conv>(node.op) ||
+                            std::holds_alternative<graph::ConvBackwardData>(node.op) ||
+                            std::holds_alternative<graph::MatMul>(node.op) ||
+                            (binary != nullptr && binary->fn == graph::BinaryFn::mul);
+    if (multiplies)
+      for (const graph::ValueId value : std::span(node.inputs).first(2)) factors[value] = true;
+    std::size_t operand = node.inputs.size() - graph::operand_count(graph::post_ops_of(node.op));
+    for (const graph::PostOp& post_op : graph::post_ops_of(node.op)) {
+      if (post_op.kind == graph::PostOp::Kind::unary) continue;
+      if (post_op.kind == graph::PostOp::Kind::binary_mul) factors[node.inputs[operand]] = true;
+      ++operand;
+    }
+  }
+  return factors;
+}
+
+// Kernels turn what is not a number into one (max(NaN, 0) is 0): it must not reach them. A sum or
+// a choice may well have an infinite operand, as the masks of attention do.
+Result<void> expect_sound(const graph::Value& value, std::span<const float> numbers, bool finite) {
+  if (std::ranges::all_of(numbers, [finite](float number) {
+        return finite ? std::isfinite(number) : !std::isnan(number);
+      }))
+    return {};
   return fail(Errc::malformed, "weight '", value.name, "' holds a number that is not finite");
 }
 
@@ -93,6 +118,7 @@ void reorder(const kernels::Weight& weight, std::span<float> plain, std::span<st
 
 Result<void> write_weights(const Source& source, bool small, Ledger& ledger, const Sink& sink) {
   TRY(Workspace space, Workspace::make(source, small, ledger));
+  const std::vector<bool> factors = find_factors(source.graph);
   for (std::size_t i = 0; i < source.lowered.weights.size(); ++i) {
     if (source.layout.weight_is_small[i] != small) continue;
     const kernels::Weight& weight = source.lowered.weights[i];
@@ -102,8 +128,8 @@ Result<void> write_weights(const Source& source, bool small, Ledger& ledger, con
       copy_by_parts(value.constant->stored, std::as_writable_bytes(plain));
     } else {
       read_by_parts(value, plain);
-      TRY_VOID(expect_finite(value, plain));
       multiply_rows(plain, weight.factor);
+      TRY_VOID(expect_sound(value, plain, factors[weight.value] || !weight.factor.empty()));
     }
     drop_pages(value.constant->stored);
     if (weight.source == weight.target) {

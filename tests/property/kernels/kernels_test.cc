@@ -143,6 +143,52 @@ TEST(Kernels, AddToAnObservedConvolutionAsDefined) {
   }
 }
 
+// The masks of attention are infinite: what they are added to, or chosen instead of, is not.
+TEST(Kernels, AddAndChooseInfiniteConstantsAsDefined) {
+  using namespace graph::testing;
+  Graph graph;
+  const ValueId x = input(graph, "x", {2, 3, 3});
+  const ValueId mask = constant(graph, {3, 3}, {0, -INFINITY, -INFINITY, 0, 0, -INFINITY, 0, 0, 0});
+  const ValueId keys = constant(graph, {3}, {0, 1, -INFINITY});
+  const ValueId nothing = scalar(graph, -INFINITY);
+  const ValueId positive = binary(graph, graph::BinaryFn::less, scalar(graph, -10), x);
+  const ValueId factor = constant(graph, {3, 3}, {1, 2, 3, 1, 0, 2, 1, 1, 1});
+  const ValueId product = must(graph.add(graph::MatMul{}, {x, factor, graph::kNoValue}));
+  const std::vector<ValueId> masked = {binary(graph, graph::BinaryFn::add, x, mask),
+                                       binary(graph, graph::BinaryFn::add, product, keys),
+                                       binary(graph, graph::BinaryFn::add, x, nothing),
+                                       binary(graph, graph::BinaryFn::max, x, nothing),
+                                       must(graph.add(graph::Where{}, {positive, x, nothing}))};
+  for (const ValueId value : masked) graph.add_output(value);
+  graph.add_output(must(graph.add(graph::Softmax{2, false}, {masked[0]})));
+  expect_as_defined(graph, 1);
+}
+
+// max(NaN, 0) is 0, and so is what comes of 0 times infinity.
+TEST(Kernels, RefuseFactorsThatAreNotFiniteAndOperandsThatAreNotNumbers) {
+  using namespace graph::testing;
+  using graph::BinaryFn;
+  const auto is_refused = [](BinaryFn fn, const graph::Shape& shape, float number) {
+    Graph graph;
+    const ValueId x = input(graph, "x", {1, 2, 3, 3});
+    const ValueId y = binary(
+        graph, fn, x, constant(graph, shape, std::vector<float>(*graph::count(shape), number)));
+    graph.add_output(unary(graph, graph::UnaryFn::relu, y));
+    EXPECT_TRUE(graph::simplify(graph).has_value());
+    Ledger ledger(Bytes{64} << 20);
+    const auto program = exec::Program::load(std::move(graph), exec::ProgramOptions(), ledger);
+    return !program && program.error().code == Errc::malformed;
+  };
+  const std::vector<graph::Shape> shapes = {{}, {2, 1, 1}, {1, 2, 3, 3}};
+  for (const graph::Shape& shape : shapes) {
+    SCOPED_TRACE(shape.size());
+    for (const BinaryFn fn : {BinaryFn::add, BinaryFn::sub, BinaryFn::mul, BinaryFn::max})
+      EXPECT_TRUE(is_refused(fn, shape, NAN)) << graph::to_string(fn);
+    EXPECT_TRUE(is_refused(BinaryFn::mul, shape, INFINITY));
+    EXPECT_FALSE(is_refused(BinaryFn::add, shape, -INFINITY));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(, RandomGraphs, testing::Range(0U, 8U));
 
 }  // namespace
