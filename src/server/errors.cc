@@ -19,11 +19,9 @@ unsigned http_status(Errc code, Blame blame) {
     case Errc::not_found:
       return 404;
     case Errc::too_large:
-      return model ? 507 : 413;
     case Errc::over_limit:
       return model ? 507 : 413;
     case Errc::no_memory:
-      return 503;
     case Errc::busy:
       return 503;
     case Errc::deadline:
