@@ -154,64 +154,50 @@ Result<std::pair<std::string_view, ByteView>> split(ByteView file) {
   return std::pair{text.substr(start, length), file.subspan(start + length)};
 }
 
-template <class T>
-T element(const NpyArray& array, std::size_t index) {
-  T value{};
-  std::memcpy(&value, array.data.data() + index * sizeof(T), sizeof(T));
-  return value;
-}
-
-// Calls visit(T) for each element, T the array's own element type (bytes as std::uint8_t).
-template <class Visit>
-void for_each(const NpyArray& array, Visit visit) {
-  const std::size_t count = array.elements();
-  for (std::size_t i = 0; i < count; ++i) {
-    switch (array.type) {
-      case NpyType::f32:
-        visit(element<float>(array, i));
-        break;
-      case NpyType::f64:
-        visit(element<double>(array, i));
-        break;
-      case NpyType::i64:
-        visit(element<std::int64_t>(array, i));
-        break;
-      case NpyType::i32:
-        visit(element<std::int32_t>(array, i));
-        break;
-      case NpyType::u8:
-      case NpyType::boolean:
-        visit(element<std::uint8_t>(array, i));
-        break;
-    }
+template <class From, class To>
+void convert_from(ByteView data, std::span<To> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    From value{};
+    std::memcpy(&value, data.data() + i * sizeof(From), sizeof(From));
+    out[i] = static_cast<To>(value);
   }
 }
 
+template <class To>
+void convert(NpyType type, ByteView data, std::span<To> out) {
+  CHECK(data.size() == out.size() * size_of(type));
+  switch (type) {
+    case NpyType::f32:
+      return convert_from<float>(data, out);
+    case NpyType::f64:
+      return convert_from<double>(data, out);
+    case NpyType::i64:
+      return convert_from<std::int64_t>(data, out);
+    case NpyType::i32:
+      return convert_from<std::int32_t>(data, out);
+    case NpyType::u8:
+    case NpyType::boolean:
+      return convert_from<std::uint8_t>(data, out);
+  }
+}
+
+std::string_view descr_of(NpyType type) {
+  constexpr std::string_view kDescriptions[] = {"<f4", "<f8", "<i8", "<i4", "|u1", "|b1"};
+  return kDescriptions[static_cast<std::size_t>(type)];
+}
+
 template <class T>
-Result<std::string> format(std::string_view descr, std::span<const std::int64_t> shape,
+Result<std::string> format(NpyType type, std::span<const std::int64_t> shape,
                            std::span<const T> values) {
+  TRY(std::string file, npy_header(type, shape));
   Bytes count = 1;
-  std::string header("{'descr': '");
-  header.append(descr).append("', 'fortran_order': False, 'shape': (");
   for (const std::int64_t size : shape) {
     TRY(const Bytes dimension, checked_cast<Bytes>(size));
     TRY(count, checked_mul(count, dimension));
-    header.append(std::to_string(size)).append(shape.size() == 1 ? "," : ", ");
   }
-  if (shape.size() > 1) header.resize(header.size() - 2);
-  header.append("), }");
   if (count != values.size())
     return fail(Errc::internal, "npy: the shape has ", count, " elements, given are ",
                 values.size());
-  // NumPy wants the data to start at a multiple of 64.
-  header.resize(align_up(10 + header.size() + 1, 64) - 10 - 1, ' ');
-  header.push_back('\n');
-  TRY(const std::uint16_t length, checked_cast<std::uint16_t>(header.size()));
-
-  std::string file(kMagic);
-  file.append("\x01\x00", 2);
-  file.append(reinterpret_cast<const char*>(&length), sizeof(length));
-  file.append(header);
   file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
   return file;
 }
@@ -228,23 +214,27 @@ Bytes size_of(NpyType type) {
   return kSizes[static_cast<std::size_t>(type)];
 }
 
+void convert_npy(NpyType type, ByteView data, std::span<float> out) { convert(type, data, out); }
+
+void convert_npy(NpyType type, ByteView data, std::span<std::int64_t> out) {
+  convert(type, data, out);
+}
+
 std::vector<float> NpyArray::to_floats() const {
-  std::vector<float> values;
-  values.reserve(elements());
-  for_each(*this, [&](auto value) { values.push_back(static_cast<float>(value)); });
+  std::vector<float> values(elements());
+  convert_npy(type, data, values);
   return values;
 }
 
 Result<std::vector<std::int64_t>> NpyArray::to_integers() const {
   if (type == NpyType::f32 || type == NpyType::f64)
     return fail(Errc::unsupported, "npy: integers expected (", to_string(type), ")");
-  std::vector<std::int64_t> values;
-  values.reserve(elements());
-  for_each(*this, [&](auto value) { values.push_back(static_cast<std::int64_t>(value)); });
+  std::vector<std::int64_t> values(elements());
+  convert_npy(type, data, values);
   return values;
 }
 
-Result<NpyArray> parse_npy(ByteView file, Bytes max_bytes) {
+Result<NpyHeader> read_npy_header(ByteView file, Bytes max_bytes) {
   TRY(const auto parts, split(file));
   TRY(Header header, parse_header(parts.first));
   Bytes need = size_of(*header.type);
@@ -255,9 +245,30 @@ Result<NpyArray> parse_npy(ByteView file, Bytes max_bytes) {
   if (need != parts.second.size())
     return fail(Errc::malformed, "npy: the shape needs ", need, " B of data, the file has ",
                 parts.second.size());
-  NpyArray array{*header.type, std::move(*header.shape), {}};
-  array.data.assign(parts.second.begin(), parts.second.end());
-  return array;
+  return NpyHeader{*header.type, std::move(*header.shape), file.size() - need, need};
+}
+
+Result<std::string> npy_header(NpyType type, std::span<const std::int64_t> shape) {
+  std::string header("{'descr': '");
+  header.append(descr_of(type)).append("', 'fortran_order': False, 'shape': (");
+  for (const std::int64_t size : shape)
+    header.append(std::to_string(size)).append(shape.size() == 1 ? "," : ", ");
+  if (shape.size() > 1) header.resize(header.size() - 2);
+  header.append("), }");
+  // NumPy wants the data to start at a multiple of 64.
+  header.resize(align_up(10 + header.size() + 1, 64) - 10 - 1, ' ');
+  header.push_back('\n');
+  TRY(const std::uint16_t length, checked_cast<std::uint16_t>(header.size()));
+  std::string file(kMagic);
+  file.append("\x01\x00", 2);
+  file.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  return file + header;
+}
+
+Result<NpyArray> parse_npy(ByteView file, Bytes max_bytes) {
+  TRY(NpyHeader header, read_npy_header(file, max_bytes));
+  const ByteView data = file.subspan(header.data_begin);
+  return NpyArray{header.type, std::move(header.shape), {data.begin(), data.end()}};
 }
 
 Result<NpyArray> read_npy(const std::string& path, Bytes max_bytes) {
@@ -269,16 +280,16 @@ Result<NpyArray> read_npy(const std::string& path, Bytes max_bytes) {
 }
 
 Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const float> values) {
-  return format("<f4", shape, values);
+  return format(NpyType::f32, shape, values);
 }
 
 Result<std::string> format_npy(std::span<const std::int64_t> shape,
                                std::span<const std::int64_t> values) {
-  return format("<i8", shape, values);
+  return format(NpyType::i64, shape, values);
 }
 
 Result<std::string> format_npy(std::span<const std::int64_t> shape, std::span<const bool> values) {
-  return format("|b1", shape, values);
+  return format(NpyType::boolean, shape, values);
 }
 
 }  // namespace dermlens

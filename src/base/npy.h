@@ -37,6 +37,23 @@ struct NpyArray {
   Result<std::vector<std::int64_t>> to_integers() const;
 };
 
+// A file without its data, for those who take that in pieces.
+struct NpyHeader {
+  NpyType type = NpyType::f32;
+  std::vector<std::int64_t> shape;
+  std::size_t data_begin = 0;  // in the file
+  std::size_t data_bytes = 0;  // up to the file's end
+
+  std::size_t elements() const { return data_bytes / size_of(type); }
+};
+// Touches nothing behind the header. Fails as parse_npy does.
+Result<NpyHeader> read_npy_header(ByteView file, Bytes max_bytes = kNpyMaxBytes);
+// `data` holds as many elements of that type as `out`; each is converted as a cast does.
+void convert_npy(NpyType type, ByteView data, std::span<float> out);
+void convert_npy(NpyType type, ByteView data, std::span<std::int64_t> out);
+// What stands before the data. Fails with too_large.
+Result<std::string> npy_header(NpyType type, std::span<const std::int64_t> shape);
+
 // Fails with malformed (also: truncated), unsupported, or too_large past `max_bytes` of data.
 Result<NpyArray> parse_npy(ByteView file, Bytes max_bytes = kNpyMaxBytes);
 

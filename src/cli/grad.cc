@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/npy_output.h"
 #include "cli/tensors.h"
 #include "cli/write_file.h"
 #include "graph/passes.h"
@@ -54,9 +55,10 @@ Result<std::size_t> index_in(const Element& element, const graph::Value& value) 
 Result<int> grad(const CommonOptions& common, const Options& options) {
   TRY_VOID(check_writable(options.output));
   TRY(const Element element, parse_element(options.of));
-  TRY(const Tensors tensors, read_tensors(options.inputs));
   TRY(Budget budget, make_budget(common));
-  TRY(onnx::Model model, read_model_for(options.model, tensors, budget.ledger->available()));
+  TRY(const Tensors tensors, read_tensors(options.inputs));
+  TRY(const BoundModel read, read_model_for(options.model, tensors, *budget.ledger));
+  const onnx::Model& model = read.model;
   TRY(const graph::ValueId of, value_named(model, element.name));
   TRY(const graph::ValueId at, value_named(model, options.at));
   TRY(const std::size_t index, index_in(element, model.graph.value(of)));
@@ -84,8 +86,7 @@ Result<int> grad(const CommonOptions& common, const Options& options) {
   }
   TRY_VOID(running.session->backward());
   const graph::TensorType& type = running.program->outputs()[*gradient].type;
-  TRY(const std::string bytes, format_npy(type.shape, running.session->output(*gradient)));
-  TRY_VOID(write_file(options.output, bytes));
+  TRY_VOID(write_npy(options.output, type, running.session->output(*gradient)));
   if (common.json)
     print_json(std::cout, json::object{{"of", of_name},
                                        {"index", index},

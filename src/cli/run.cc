@@ -10,8 +10,8 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/npy_output.h"
 #include "cli/tensors.h"
-#include "cli/write_file.h"
 #include "graph/passes.h"
 
 namespace dermlens::cli {
@@ -41,52 +41,26 @@ Result<void> check_names(const std::vector<std::string>& names) {
   return {};
 }
 
-// What a value is written as: integers exactly, floats of any width as fp32.
-NpyType written_as(graph::DType type) {
-  if (type == graph::DType::boolean) return NpyType::boolean;
-  return graph::is_float(type) ? NpyType::f32 : NpyType::i64;
-}
-
-template <class Number>
-Result<std::string> format(const graph::TensorType& type, std::span<const Number> values) {
-  if (written_as(type.dtype) == NpyType::boolean) {
-    const auto truths = std::make_unique<bool[]>(values.size());
-    std::ranges::transform(values, truths.get(), [](Number value) { return value != 0; });
-    return format_npy(type.shape, std::span<const bool>(truths.get(), values.size()));
-  }
-  if (written_as(type.dtype) == NpyType::i64) {
-    // Integers that were computed have eight bits, and fp32 holds them exactly.
-    const std::vector<std::int64_t> integers(values.begin(), values.end());
-    return format_npy(type.shape, integers);
-  }
-  return format_npy(type.shape, std::vector<float>(values.begin(), values.end()));
-}
-
-Result<std::string> format_constant(const graph::Value& value) {
-  if (graph::is_float(value.type.dtype))
-    return format(value.type, std::span<const float>(graph::to_floats(value)));
-  return format(value.type, std::span<const std::int64_t>(graph::to_integers(value)));
-}
-
-// Takes the outputs that are constant from the graph's outputs; their files, by position.
-Result<std::map<std::size_t, std::string>> take_constants(
-    graph::Graph& graph, const std::vector<graph::ValueId>& outputs) {
-  std::map<std::size_t, std::string> files;
+// Takes the outputs that are constant from the graph's outputs; them, by position.
+std::map<std::size_t, graph::Value> take_constants(graph::Graph& graph,
+                                                   const std::vector<graph::ValueId>& outputs) {
+  std::map<std::size_t, graph::Value> constants;
   graph.replace_outputs({});
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (!graph.is_constant(outputs[i])) {
       graph.add_output(outputs[i]);
     } else {
-      TRY(files[i], format_constant(graph.value(outputs[i])));
+      constants.emplace(i, graph.value(outputs[i]));
     }
   }
-  return files;
+  return constants;
 }
 
 Result<int> run(const CommonOptions& common, const Options& options) {
-  TRY(const Tensors tensors, read_tensors(options.inputs));
   TRY(Budget budget, make_budget(common));
-  TRY(onnx::Model model, read_model_for(options.model, tensors, budget.ledger->available()));
+  TRY(const Tensors tensors, read_tensors(options.inputs));
+  TRY(const BoundModel read, read_model_for(options.model, tensors, *budget.ledger));
+  const onnx::Model& model = read.model;
   std::vector<std::string> names = options.outputs;
   if (names.empty()) names = model.outputs;
   TRY_VOID(check_names(names));
@@ -99,7 +73,7 @@ Result<int> run(const CommonOptions& common, const Options& options) {
   graph.replace_outputs({});
   for (const graph::ValueId value : values) graph.add_output(value);
   TRY_VOID(graph::simplify(graph));
-  TRY(auto files, take_constants(graph, values));
+  const auto constants = take_constants(graph, values);
   Running running;
   if (!graph.outputs().empty()) {
     TRY(running, start(std::move(graph), common, model, tensors, *budget.ledger));
@@ -111,14 +85,14 @@ Result<int> run(const CommonOptions& common, const Options& options) {
   json::array written;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const graph::Value& value = model.graph.value(values[i]);
-    if (!files.contains(i)) {
+    const std::string path = (std::filesystem::path(options.folder) / file_name(names[i])).string();
+    if (const auto constant = constants.find(i); constant != constants.end()) {
+      TRY_VOID(write_npy(path, constant->second, *budget.ledger));
+    } else {
       const auto index = running.program->find_output(value.name);
       if (!index) return fail(Errc::internal, "the program lost its output '", value.name, "'");
-      TRY(files[i], format(value.type, std::span<const float>(running.session->output(*index))));
+      TRY_VOID(write_npy(path, value.type, running.session->output(*index)));
     }
-    const std::string path = (std::filesystem::path(options.folder) / file_name(names[i])).string();
-    TRY_VOID(write_file(path, files[i]));
-    files[i].clear();
     const graph::Shape& shape = value.type.shape;
     const std::string_view type = to_string(written_as(value.type.dtype));
     written.push_back(json::object{{"name", names[i]},

@@ -7,8 +7,27 @@
 namespace dermlens::cli {
 namespace {
 
-bool is_integer(const NpyArray& array) {
-  return array.type != NpyType::f32 && array.type != NpyType::f64;
+constexpr std::size_t kPieceElements = 8 * 1024;
+
+bool is_integer(NpyType type) { return type != NpyType::f32 && type != NpyType::f64; }
+
+// Copies the file's elements, converted a piece at a time, without mapping them.
+template <class Number>
+Result<void> copy(const TensorFile& tensor, std::span<Number> values) {
+  const Bytes size = size_of(tensor.header.type);
+  std::size_t offset = tensor.header.data_begin;
+  std::vector<std::byte> piece(std::min(values.size(), kPieceElements) * size);
+  while (!values.empty()) {
+    const std::size_t count = std::min(values.size(), kPieceElements);
+    const std::span<std::byte> bytes(piece.data(), count * size);
+    tensor.file->read(offset, bytes);
+    convert_npy(tensor.header.type, bytes, values.first(count));
+    offset += bytes.size();
+    values = values.subspan(count);
+  }
+  if (tensor.file->damaged())
+    return fail(Errc::corrupt, "file changed while it was read (", tensor.file->path(), ")");
+  return {};
 }
 
 Result<void> fill(const Running& running, const Tensors& tensors) {
@@ -20,12 +39,11 @@ Result<void> fill(const Running& running, const Tensors& tensors) {
       return fail(Errc::usage, "no tensor for input '", inputs[i].name, "' (--input ",
                   inputs[i].name, "=file.npy)");
     const std::span<float> values = running.session->input(i);
-    if (given->second.elements() != values.size())
-      return fail(Errc::usage, "the tensor for input '", inputs[i].name, "' has ",
-                  given->second.elements(), " elements (", to_string(inputs[i].type),
-                  " is expected)");
-    const std::vector<float> floats = given->second.to_floats();
-    std::copy(floats.begin(), floats.end(), values.begin());
+    const std::size_t elements = given->second.header.elements();
+    if (elements != values.size())
+      return fail(Errc::usage, "the tensor for input '", inputs[i].name, "' has ", elements,
+                  " elements (", to_string(inputs[i].type), " is expected)");
+    TRY_VOID(copy(given->second, values));
   }
   return {};
 }
@@ -40,25 +58,38 @@ Result<Tensors> read_tensors(const std::vector<std::string>& pairs) {
     if (split == std::string::npos || split == 0 || split + 1 == pair.size())
       return fail(Errc::usage, "not NAME=file.npy: '", pair, "' (--input)");
     std::string name = pair.substr(0, split);
-    TRY(NpyArray array, read_npy(pair.substr(split + 1)));
-    if (!tensors.emplace(name, std::move(array)).second)
+    TensorFile tensor;
+    TRY(tensor.file, MappedFile::open(pair.substr(split + 1)));
+    auto header = read_npy_header(tensor.file->bytes());
+    if (!header) return within(tensor.file->path(), std::move(header).error());
+    tensor.header = std::move(*header);
+    if (!tensors.emplace(name, std::move(tensor)).second)
       return fail(Errc::usage, "input '", name, "' is given twice (--input)");
   }
   return tensors;
 }
 
-Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors,
-                                   Bytes most_bytes) {
+Result<BoundModel> read_model_for(const std::string& path, const Tensors& tensors, Ledger& ledger) {
+  Bytes bound = 0;
+  for (const auto& [name, tensor] : tensors)
+    if (is_integer(tensor.header.type)) bound += tensor.header.elements() * sizeof(std::int64_t);
+  // Here, and again in the graph.
+  BoundModel result;
+  TRY(result.bound, ledger.reserve(Category::weights, 2 * bound));
   onnx::ReadOptions options;
-  options.most_bytes = most_bytes;
-  for (const auto& [name, array] : tensors) {
-    if (is_integer(array)) {
-      TRY(options.bound_inputs[name], array.to_integers());
+  options.most_bytes = ledger.available();
+  for (const auto& [name, tensor] : tensors) {
+    if (is_integer(tensor.header.type)) {
+      std::vector<std::int64_t>& values = options.bound_inputs[name];
+      values.resize(tensor.header.elements());
+      TRY_VOID(copy(tensor, std::span(values)));
     } else {
-      options.input_shapes[name] = array.shape;
+      options.input_shapes[name] = tensor.header.shape;
     }
   }
-  return onnx::read_model(path, options);
+  TRY(result.model, onnx::read_model(path, options));
+  TRY_VOID(result.bound.resize(bound));
+  return result;
 }
 
 Result<graph::ValueId> value_named(const onnx::Model& model, const std::string& name) {

@@ -1,5 +1,5 @@
 // Raw tensors on the command line: NAME=file.npy pairs in, a graph that runs on them, .npy files
-// out.
+// out. A tensor stays in its file until the session has a place for it.
 #pragma once
 
 #include <map>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "base/npy.h"
 #include "cli/engine.h"
 #include "exec/program.h"
@@ -14,16 +15,25 @@
 
 namespace dermlens::cli {
 
-using Tensors = std::map<std::string, NpyArray>;  // by input name
+struct TensorFile {
+  std::shared_ptr<const MappedFile> file;
+  NpyHeader header;
+};
+using Tensors = std::map<std::string, TensorFile>;  // by input name
 
-// Reads NAME=file.npy pairs. Fails with usage on a pair that is none or a name given twice.
+// Opens NAME=file.npy pairs. Fails with usage on a pair that is none or a name given twice; as
+// read_npy_header().
 Result<Tensors> read_tensors(const std::vector<std::string>& pairs);
 
+// A model and the bytes of the values its inputs are bound to.
+struct BoundModel {
+  onnx::Model model;
+  Reservation bound;
+};
 // Reads the model with the tensors' shapes as its inputs'; integer tensors are bound, since they
-// decide shapes. The graph may take `most_bytes`. Fails with usage where a name is no input of the
-// model.
-Result<onnx::Model> read_model_for(const std::string& path, const Tensors& tensors,
-                                   Bytes most_bytes);
+// decide shapes. The graph may take what the ledger has. Fails with usage where a name is no input
+// of the model, and as Ledger::reserve().
+Result<BoundModel> read_model_for(const std::string& path, const Tensors& tensors, Ledger& ledger);
 
 // The value of that name in model.graph. Fails with usage, or with unsupported.
 Result<graph::ValueId> value_named(const onnx::Model& model, const std::string& name);

@@ -16,24 +16,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<void> write_through(const std::string& path, std::string_view bytes) {
+using Write = std::function<Result<void>(const Sink&)>;
+
+Result<void> write_through(const std::string& path, const Write& write) {
   const auto cannot_write = [&path] {
     return fail(Errc::io, "cannot write '", path, "' (", std::strerror(errno), ")");
   };
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (file.get() < 0) return cannot_write();
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannot_write();
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
+  return write([&](ByteView bytes) -> Result<void> {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return cannot_write();
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+    return {};
+  });
 }
 
-Result<void> replace(const fs::path& target, std::string_view bytes) {
+Result<void> replace(const fs::path& target, const Write& write) {
   TRY(DraftFile draft, DraftFile::create(target.string()));
-  TRY_VOID(draft.append(std::as_bytes(std::span(bytes))));
+  TRY_VOID(write([&draft](ByteView bytes) { return draft.append(bytes); }));
   return draft.commit();
 }
 
@@ -51,13 +55,18 @@ Result<void> check_writable(const std::string& path) {
   return {};
 }
 
-Result<void> write_file(const std::string& path, std::string_view bytes) {
+Result<void> write_in_pieces(const std::string& path, const Write& write) {
   TRY_VOID(check_writable(path));
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (fs::exists(status) && !fs::is_regular_file(status)) return write_through(path, bytes);
+  if (fs::exists(status) && !fs::is_regular_file(status)) return write_through(path, write);
   const fs::path target = fs::weakly_canonical(path, error);
-  return replace(error ? fs::absolute(path) : target, bytes);
+  return replace(error ? fs::absolute(path) : target, write);
+}
+
+Result<void> write_file(const std::string& path, std::string_view bytes) {
+  return write_in_pieces(
+      path, [bytes](const Sink& sink) { return sink(std::as_bytes(std::span(bytes))); });
 }
 
 }  // namespace dermlens::cli

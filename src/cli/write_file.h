@@ -1,9 +1,11 @@
 // Results into files: whole or not at all.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "base/checked.h"
 #include "base/result.h"
 
 namespace dermlens::cli {
@@ -16,5 +18,11 @@ Result<void> check_writable(const std::string& path);
 // what is no regular file (a device, a pipe) is written to as it is. Fails with usage as above, or
 // io.
 Result<void> write_file(const std::string& path, std::string_view bytes);
+
+// The same for bytes that are not all there at once: `write` hands them over, one piece after the
+// other. Its failures are this function's too.
+using Sink = std::function<Result<void>(ByteView)>;
+Result<void> write_in_pieces(const std::string& path,
+                             const std::function<Result<void>(const Sink&)>& write);
 
 }  // namespace dermlens::cli

@@ -144,6 +144,42 @@ class Results(HostileCase):
         self.assertTrue(json.loads(out)["path"].endswith("a\ufffd.png"))
 
 
+class LargeTensors(HostileCase):
+    """64 MiB in and 64 MiB out, from and to files: neither is in memory more than the plan says."""
+
+    SIDE = 4096
+
+    def measure(self, command, limit, *extra):
+        dims = [1, 1, self.SIDE, self.SIDE]
+        path = self.write("relu.onnx", model([node("Relu", ["x"], ["y"])], {"x": dims}, ["y"]))
+        values = self.folder / "x.npy"
+        if not values.exists():
+            # Zeros that nobody wrote: what this process holds would count as its child's peak.
+            values.write_bytes(npy(dims, []))
+            os.truncate(values, values.stat().st_size + 4 * self.SIDE ** 2)
+        out = self.folder / "out"
+        result = self.run_measured(command, path, "--input", f"x={values}", "-o", out, "--no-cache",
+                                   "--memory-limit", f"{limit}M", *extra)
+        return result, out
+
+    def assert_within(self, command, enough, *extra):
+        (code, _, errors, peak, _), out = self.measure(command, enough, *extra)
+        self.assertEqual(code, 0, errors)
+        self.assertLessEqual(peak, enough)
+        self.assertGreater(peak, 64)  # the measurement sees the tensor
+        written = (out / "y.npy" if out.is_dir() else out)
+        self.assertEqual(written.stat().st_size, 128 + 4 * self.SIDE ** 2)
+        (code, _, errors, peak, _), _ = self.measure(command, 60, *extra)
+        self.assertEqual(code, 4, errors)
+        self.assertLessEqual(peak, 60)
+
+    def test_run_stays_within_the_limit(self):
+        self.assert_within("run", 150)
+
+    def test_grad_stays_within_the_limit(self):
+        self.assert_within("grad", 300, "--of", "y[0]", "--at", "x")
+
+
 class Outputs(CliTest):
     def classifier(self, extra, outputs, metadata=None):
         weights = [0.1 * (i % 7 - 3) for i in range(4 * 3 * 3 * 3)]
