@@ -1,5 +1,4 @@
 // dermlens run: raw tensors in, raw tensors out, any value of the graph.
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cctype>

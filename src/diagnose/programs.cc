@@ -170,7 +170,10 @@ Result<std::shared_ptr<LayerProgram>> Programs::find_or_load(const std::string& 
 }
 
 Result<Lease> Programs::lease_from(std::shared_ptr<LayerProgram> owner) const {
-  if (owner->program->damaged() || network_.model.damaged())
+  if (owner->program->damaged())
+    return fail(Errc::corrupt, "the pack of the model's weights changed while it was in use ('",
+                owner->program->pack_path(), "')");
+  if (network_.model.damaged())
     return fail(Errc::corrupt, "the model's file changed while it was in use (", network_.card.name,
                 ")");
   std::unique_ptr<exec::Session> session;

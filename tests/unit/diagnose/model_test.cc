@@ -2,6 +2,7 @@
 #include "diagnose/model.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
@@ -203,6 +204,26 @@ TEST_F(Answering, ConcurrentRequestsAgreeWithLonelyOnesAndSurplusOnesAreBusy) {
   EXPECT_EQ(answered + busy, 24);
   EXPECT_GT(answered, 0);
   EXPECT_EQ(model->busy_sessions(), 0);
+}
+
+TEST_F(Answering, ACutPackIsNamedAsWhatChanged) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("dermlens-cut-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  LoadOptions options;
+  options.placement = plan::Placement::streamed;
+  options.cache_dir = folder.string();
+  const auto model = load("residual", options);
+  ASSERT_TRUE(model->answer(bytes_of(photo(40, 40)), {}));
+  std::filesystem::resize_file(model->pack_path(), 4096);
+  for (int i = 0; i < 2; ++i) {  // the one that notices, and those after it
+    const auto answer = model->answer(bytes_of(photo(40, 40)), {});
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, Errc::corrupt);
+    EXPECT_NE(answer.error().message.find(model->pack_path()), std::string::npos)
+        << answer.error().message;
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(Answering, APlanIsMadeWithoutLoading) {
