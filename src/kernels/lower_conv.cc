@@ -88,6 +88,12 @@ std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
   return std::nullopt;
 }
 
+// There oneDNN 2.6 takes the wrong numbers of a post-op's operand where channels do not fill
+// blocks.
+bool is_one_pixel(const memory::dims& dims) {
+  return std::all_of(dims.begin() + 2, dims.end(), [](std::int64_t size) { return size == 1; });
+}
+
 bool has_binary(const graph::PostOps& post_ops) {
   return std::ranges::any_of(post_ops, [](const graph::PostOp& post_op) {
     return post_op.kind != graph::PostOp::Kind::unary;
@@ -118,8 +124,9 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
     }
   }
   constexpr std::int64_t kNarrow = 16;
-  const bool is_safe = is_blocked(output_desc) || fills_blocks(output_desc) ||
-                       !has_binary(op.post_ops) || (!is_slow(pd) && shape.output[1] > kNarrow);
+  const bool is_safe = fills_blocks(output_desc) || !has_binary(op.post_ops) ||
+                       (!is_one_pixel(shape.output) &&
+                        (is_blocked(output_desc) || (!is_slow(pd) && shape.output[1] > kNarrow)));
   dnnl::primitive_attr attr = attributes();
   PostOpArguments post;
   if (is_safe) {

@@ -143,6 +143,25 @@ TEST(Kernels, AddToAnObservedConvolutionAsDefined) {
   }
 }
 
+// The channels' factors behind a convolution of one pixel, where the last block is not full.
+TEST(Kernels, MultiplyTheChannelsOfOnePixelAsDefined) {
+  using namespace graph::testing;
+  for (const std::int64_t channels : {12, 24, 40}) {
+    SCOPED_TRACE(channels);
+    std::mt19937 random(3);
+    Graph graph;
+    const ValueId image = input(graph, "image", {1, channels, 1, 1});
+    const ValueId weights = random_constant(graph, {channels, 1, 3, 3}, random);
+    ValueId y = must(
+        graph.add(graph::Conv{geometry(2, 1, 1, channels), {}}, {image, weights, graph::kNoValue}));
+    y = unary(graph, graph::UnaryFn::sigmoid, y);
+    for (const auto fn : {graph::BinaryFn::mul, graph::BinaryFn::add})
+      y = binary(graph, fn, y, random_constant(graph, {1, channels, 1, 1}, random));
+    graph.add_output(y);
+    expect_as_defined(graph, 1);
+  }
+}
+
 // The masks of attention are infinite: what they are added to, or chosen instead of, is not.
 TEST(Kernels, AddAndChooseInfiniteConstantsAsDefined) {
   using namespace graph::testing;
