@@ -35,6 +35,7 @@ struct Slot {
   std::atomic<std::uintptr_t> base{0};
   std::atomic<std::size_t> size{0};
   std::atomic<bool> damaged{false};
+  int file = -1;  // the mapping's own descriptor; under slots_mutex
 };
 
 constexpr int kSlots = 256;
@@ -74,13 +75,14 @@ void install_handler() {
   });
 }
 
-Result<int> claim_slot(std::uintptr_t base, std::size_t size) {
+Result<int> claim_slot(std::uintptr_t base, std::size_t size, int file) {
   const std::lock_guard lock(slots_mutex);
   for (int i = 0; i < kSlots; ++i) {
     Slot& slot = slots[static_cast<std::size_t>(i)];
     if (slot.base.load() != 0) continue;
     slot.damaged = false;
     slot.size = size;
+    slot.file = file;
     slot.base.store(base, std::memory_order_release);
     return i;
   }
@@ -114,7 +116,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   void* base = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
   if (base == MAP_FAILED)
     return fail(Errc::io, "cannot map '", path, "' (", std::strerror(errno), ")");
-  auto slot = claim_slot(reinterpret_cast<std::uintptr_t>(base), size);
+  auto slot = claim_slot(reinterpret_cast<std::uintptr_t>(base), size, file.get());
   if (!slot) {
     ::munmap(base, size);
     return tl::make_unexpected(std::move(slot).error());
@@ -182,6 +184,17 @@ void drop_pages(ByteView bytes) {
     const auto [begin, end] = neighbourhood(address - base, bytes.size(), slot.size);
     ::madvise(reinterpret_cast<void*>(base + begin), end - begin, MADV_DONTNEED);
     return;
+  }
+}
+
+void evict_mapped_files() {
+  const std::lock_guard lock(slots_mutex);
+  for (const Slot& slot : slots) {
+    if (slot.base == 0 || slot.damaged) continue;
+    ::madvise(reinterpret_cast<void*>(slot.base.load()), slot.size, MADV_DONTNEED);
+    // Pages that are not on the disk yet would stay.
+    ::fdatasync(slot.file);
+    ::posix_fadvise(slot.file, 0, 0, POSIX_FADV_DONTNEED);
   }
 }
 

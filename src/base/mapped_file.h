@@ -68,4 +68,9 @@ bool is_mapped(ByteView bytes);
 // Any thread.
 void drop_pages(ByteView bytes);
 
+// Takes every file that is mapped now out of memory and out of the page cache: the next read of it
+// goes to the disk. To measure what that costs. What another process maps stays, and so does a file
+// on tmpfs. Any thread.
+void evict_mapped_files();
+
 }  // namespace dermlens

@@ -31,6 +31,25 @@ double now_ms() {
       .count();
 }
 
+// Gigabytes a second of a file that the page cache does not hold.
+Result<double> disk_rate(const std::string& path) {
+  TRY(const auto file, MappedFile::open(path));
+  const std::size_t size = file->bytes().size();
+  std::vector<std::byte> part(std::min(size, std::size_t{1} << 20));
+  evict_mapped_files();
+  const double start = now_ms();
+  for (std::size_t at = 0; at < size; at += part.size())
+    file->read(at, std::span(part).first(std::min(part.size(), size - at)));
+  return static_cast<double>(size) / (now_ms() - start) / 1e6;
+}
+
+diagnose::Request request_of(bool heatmap) {
+  diagnose::Request request;
+  request.explain = heatmap;
+  request.overlay = heatmap;
+  return request;
+}
+
 struct Times {
   std::vector<double> inference, forward, backward, decode, render, whole;
 
@@ -62,12 +81,14 @@ probe::SwarmPlan swarm_of(const probe::ServerProcess& server, std::string_view p
 
 }  // namespace
 
-Result<json::object> measure_floor() {
+Result<json::object> measure_floor(const std::string& model) {
   TRY(const kernels::Rates rates, kernels::measure_rates());
   json::object out;
   for (const auto& [type, flops] : rates.flops)
     out.emplace(std::string(graph::to_string(type)) + "_gflops", flops / 1e9);
   out.emplace("gigabytes", rates.bytes_per_second / 1e9);
+  TRY(const double disk, disk_rate(model));
+  out.emplace("disk_gigabytes", disk);
   return out;
 }
 
@@ -88,9 +109,7 @@ Result<json::object> measure_latency(const CommonOptions& common, const std::str
   const double start = now_ms();
   TRY(Engine engine, load_engine(common, heatmap));
   const double loaded = now_ms();
-  diagnose::Request request;
-  request.explain = heatmap;
-  request.overlay = heatmap;
+  const diagnose::Request request = request_of(heatmap);
   Times times;
   double first = 0;
   for (int run = 0; run <= runs; ++run) {
@@ -120,8 +139,34 @@ Result<json::object> measure_latency(const CommonOptions& common, const std::str
       {"peak_bytes", memory.peak_rss},
       {"anon_bytes", memory.anon},
       {"file_bytes", memory.file},
+      {"pack", engine.model->pack_path()},
       {"pack_built", engine.model->pack_built()},
   };
+}
+
+Result<json::object> measure_cold(const CommonOptions& common, const std::string& photo,
+                                  const std::string& pack, int runs, bool heatmap) {
+  for (const std::string& path : {common.model, pack}) {
+    if (path.empty()) continue;
+    TRY(const auto file, MappedFile::open(path));
+    evict_mapped_files();
+  }
+  const diagnose::Request request = request_of(heatmap);
+  const double start = now_ms();
+  TRY(Engine engine, load_engine(common, heatmap));
+  TRY_VOID(answer_file(*engine.model, photo, request));
+  const double first = now_ms() - start;
+  std::vector<double> forward, read;
+  for (int run = 0; run < runs; ++run) {
+    evict_mapped_files();
+    const Bytes before = read_from_disk();
+    TRY(const diagnose::Answer answer, answer_file(*engine.model, photo, request));
+    forward.push_back(answer.timing.forward);
+    read.push_back(static_cast<double>(read_from_disk() - before));
+  }
+  return json::object{{"cold_first_ms", first},
+                      {"cold_forward_ms", median(forward)},
+                      {"cold_read_bytes", median(read)}};
 }
 
 Result<json::object> measure_throughput(const CommonOptions& common, const std::string& photo,

@@ -24,6 +24,16 @@ Bytes field(std::string_view text, std::string_view key) {
   return 0;
 }
 
+// What a small file of /proc holds, in `buffer`; empty where it cannot be read.
+template <std::size_t size>
+std::string_view contents(const char* path, std::array<char, size>& buffer) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t length = ::read(fd, buffer.data(), buffer.size() - 1);
+  ::close(fd);
+  return {buffer.data(), length < 0 ? 0 : static_cast<std::size_t>(length)};
+}
+
 // Lets go of an object's segments that are never written: what runs or is read again comes back
 // from the page cache. A segment of a position-independent object holds no relocated bytes.
 int drop_clean_segments(dl_phdr_info* object, std::size_t, void*) {
@@ -42,13 +52,8 @@ int drop_clean_segments(dl_phdr_info* object, std::size_t, void*) {
 
 ProcessMemory read_process_memory() {
   ProcessMemory memory;
-  const int fd = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return memory;
   std::array<char, 8192> buffer{};
-  const ssize_t length = ::read(fd, buffer.data(), buffer.size() - 1);
-  ::close(fd);
-  if (length <= 0) return memory;
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(length));
+  const std::string_view text = contents("/proc/self/status", buffer);
   memory.rss = field(text, "VmRSS:") * 1024;
   memory.peak_rss = field(text, "VmHWM:") * 1024;
   memory.virtual_size = field(text, "VmSize:") * 1024;
@@ -57,6 +62,11 @@ ProcessMemory read_process_memory() {
   memory.shared = field(text, "RssShmem:") * 1024;
   memory.threads = static_cast<int>(field(text, "Threads:"));
   return memory;
+}
+
+Bytes read_from_disk() {
+  std::array<char, 1024> buffer{};
+  return field(contents("/proc/self/io", buffer), "read_bytes:");
 }
 
 bool reset_peak_rss() {

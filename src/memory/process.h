@@ -19,6 +19,10 @@ struct ProcessMemory {
 // All zeros where /proc is not mounted.
 ProcessMemory read_process_memory();
 
+// Bytes that the kernel has fetched from a disk for this process (/proc/self/io), those of mapped
+// files included; 0 where it does not count them.
+Bytes read_from_disk();
+
 // Starts the high-water mark anew at the present RSS (/proc/self/clear_refs); false if forbidden.
 bool reset_peak_rss();
 
