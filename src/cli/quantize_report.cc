@@ -35,11 +35,9 @@ json::object to_json(const quantize::Measurement& measured) {
 }
 
 json::object to_json(const quantize::Comparison& seen) {
-  return {{"photos", seen.photos},
-          {"agreement", seen.agreement},
-          {"largest_probability_change", seen.largest_change},
-          {"heatmaps", seen.heatmaps},
-          {"heatmap_correlation", seen.heatmap_correlation}};
+  return {{"photos", seen.photos},       {"unanswered", seen.unanswered},
+          {"agreement", seen.agreement}, {"largest_probability_change", seen.largest_change},
+          {"heatmaps", seen.heatmaps},   {"heatmap_correlation", seen.heatmap_correlation}};
 }
 
 }  // namespace
@@ -64,8 +62,11 @@ void print_verdict(const QuantizeVerdict& verdict) {
     }
     std::cout << '\n';
   }
-  std::cout << (verdict.passed() ? "passed" : "FAILED") << ": " << verdict.all.photos
-            << " photos, change allowed " << number(verdict.change_allowed, "%.3f")
+  std::cout << (verdict.passed() ? "passed" : "FAILED") << ": " << verdict.all.photos << " photos"
+            << (verdict.all.unanswered == 0 ? std::string()
+                                            : ", " + std::to_string(verdict.all.unanswered) +
+                                                  " of them not answered any more")
+            << ", change allowed " << number(verdict.change_allowed, "%.3f")
             << ", agreement wanted " << percent(verdict.agreement_wanted)
             << "; faster is the median of " << verdict.turns << " turns\n";
 }

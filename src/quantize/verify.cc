@@ -23,8 +23,11 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// Pearson's; nullopt where one of the two is constant.
+// Pearson's of a heatmap with what became of it: 0 where that says nothing (none, constant),
+// nullopt where the first says nothing already.
 std::optional<double> correlation(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.empty()) return std::nullopt;
+  if (a.size() != b.size()) return 0;
   const auto n = static_cast<double>(a.size());
   double sum_a = 0, sum_b = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -39,8 +42,8 @@ std::optional<double> correlation(const std::vector<float>& a, const std::vector
     bb += y * y;
     ab += x * y;
   }
-  if (aa <= 0 || bb <= 0) return std::nullopt;
-  return ab / std::sqrt(aa * bb);
+  if (aa <= 0) return std::nullopt;
+  return bb <= 0 ? 0 : ab / std::sqrt(aa * bb);
 }
 
 std::size_t top_of(const std::vector<double>& probabilities) {
@@ -113,21 +116,25 @@ Result<Comparison> compare(const Measurement& reference, const Measurement& othe
   for (std::size_t i = 0; i < reference.probabilities.size(); ++i) {
     const auto& a = reference.probabilities[i];
     const auto& b = other.probabilities[i];
-    if (a.empty() || b.empty() || (i < which.size() && !which[i])) continue;
-    if (a.size() != b.size())
+    if (a.empty() || (i < which.size() && !which[i])) continue;
+    ++out.photos;
+    if (b.empty()) {
+      ++out.unanswered;
+      out.largest_change = 1;
+    } else if (a.size() != b.size()) {
       return fail(Errc::malformed, "the models know different classes (", a.size(), ", ", b.size(),
                   ")");
-    ++out.photos;
-    if (top_of(a) == top_of(b)) ++agreeing;
-    for (std::size_t c = 0; c < a.size(); ++c)
+    } else if (top_of(a) == top_of(b)) {
+      ++agreeing;
+    }
+    for (std::size_t c = 0; c < b.size(); ++c)
       out.largest_change = std::max(out.largest_change, std::abs(a[c] - b[c]));
-    if (reference.maps[i].empty() || reference.maps[i].size() != other.maps[i].size()) continue;
     if (const auto r = correlation(reference.maps[i], other.maps[i])) {
       correlated += *r;
       ++out.heatmaps;
     }
   }
-  if (out.photos == 0) return fail(Errc::malformed, "no photo was answered by both models");
+  if (out.photos == 0) return fail(Errc::malformed, "no photo was answered");
   out.agreement = agreeing / static_cast<double>(out.photos);
   if (out.heatmaps > 0) out.heatmap_correlation = correlated / static_cast<double>(out.heatmaps);
   return out;

@@ -26,15 +26,17 @@ std::string to_text(const Measurement& measurement);
 Result<Measurement> from_text(const std::string& text);
 
 struct Comparison {
-  std::size_t photos = 0;  // that both answered
-  double agreement = 0;    // share with the same most probable class
+  std::size_t photos = 0;      // that the reference answered
+  std::size_t unanswered = 0;  // of these, by the other: it disagrees there, and by 1
+  double agreement = 0;        // share with the same most probable class
   double largest_change = 0;
-  double heatmap_correlation = 0;  // mean of Pearson's over photos with two heatmaps
+  // Mean of Pearson's over the photos with a heatmap of the reference's; 0 where it is lost.
+  double heatmap_correlation = 0;
   std::size_t heatmaps = 0;
 };
 
 // Over all photos, or those of `which` (by photo). Fails with malformed where the two do not speak
-// of the same photos and classes, or of none.
+// of the same photos and classes, or the reference of none.
 Result<Comparison> compare(const Measurement& reference, const Measurement& other,
                            const std::vector<bool>& which = {});
 

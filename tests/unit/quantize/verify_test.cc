@@ -36,6 +36,32 @@ TEST(Verify, TheLargestChangeAndTheTopClassAreSeen) {
   EXPECT_NEAR(seen->heatmap_correlation, -1, 1e-6);
 }
 
+TEST(Verify, WhatIsNoLongerAnsweredCountsAgainstTheNewModel) {
+  Measurement other = measurement();
+  other.probabilities[2].clear();
+  const auto seen = compare(measurement(), other);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->photos, 2u);
+  EXPECT_EQ(seen->unanswered, 1u);
+  EXPECT_DOUBLE_EQ(seen->agreement, 0.5);
+  EXPECT_EQ(seen->largest_change, 1);
+}
+
+TEST(Verify, AHeatmapThatIsLostCorrelatesWithNothing) {
+  for (const std::vector<float>& lost : {std::vector<float>{}, {0.5F, 0.5F, 0.5F, 0.5F}, {1, 0}}) {
+    Measurement other = measurement();
+    other.maps[0] = lost;
+    const auto seen = compare(measurement(), other);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->heatmaps, 1u);
+    EXPECT_EQ(seen->heatmap_correlation, 0);
+  }
+  // What the reference never had cannot be lost.
+  Measurement reference = measurement();
+  reference.maps[0] = {0.5F, 0.5F, 0.5F, 0.5F};
+  EXPECT_EQ(compare(reference, measurement())->heatmaps, 0u);
+}
+
 TEST(Verify, OtherClassesOrNoPhotoAreRefused) {
   Measurement other = measurement();
   other.probabilities[0] = {0.4, 0.3, 0.3};
