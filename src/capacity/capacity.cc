@@ -116,10 +116,11 @@ Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Byte
 std::size_t best_of(std::span<const Capacity> models) {
   const std::uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
   const auto merit = [cores](const Capacity& one) {
-    if (!one.recommended) return std::tuple(false, std::uint64_t{0}, 0);
+    if (!one.recommended)
+      return std::tuple(false, std::uint64_t{0}, -static_cast<std::int64_t>(one.least));
     const Way& way = one.ways[one.recommended->way];
     return std::tuple(way.heatmaps, std::min(one.recommended->sessions, cores),
-                      -static_cast<int>(way.placement));
+                      -static_cast<std::int64_t>(way.placement));
   };
   return static_cast<std::size_t>(std::ranges::max_element(models, {}, merit) - models.begin());
 }

@@ -118,7 +118,8 @@ struct Comparison {
 std::vector<Comparison> compare_with_seed(std::span<const Capacity> models);
 
 // Which of `models` serves best: heatmaps before none, then most requests at once up to one a core,
-// then the faster placement; the first of equals. Not empty.
+// then the faster placement; the first of equals. Where nothing fits, the one that needs least. Not
+// empty.
 std::size_t best_of(std::span<const Capacity> models);
 
 // All of it as one document, sizes in bytes. Of several models each has a document of its own under

@@ -50,14 +50,17 @@ std::vector<Comparison> compare_with_seed(std::span<const Capacity> models) {
       narrow == 0 ? small : Choice{find(models[narrow], heatmaps, Placement::resident), 1};
   const Choice without{find(capacity, false, Placement::resident), 1};
   const Choice best = capacity.recommended.value_or(small);
-  const std::string threads = std::to_string(capacity.assumptions.threads) + " a request already";
+  const int threads = capacity.assumptions.threads;
+  const std::string of_threads = threads == 1
+                                     ? "one a request already"
+                                     : std::to_string(threads) + " a request, as --threads says";
   return {
       {"A", "as it is", "486, 510", 0, as_is, "weights resident, heatmaps on"},
       {"B", "quantize, one thread", "360, 410", narrow, narrowed,
        of_narrowing(models[narrow], narrow)},
       {"C", "no Grad-CAM", "436", 0, without, "heatmaps cost little: keep them"},
       {"D", "a larger host", "", 0, best, of_larger_host(capacity)},
-      {"2A", "one thread", "486", 0, as_is, threads},
+      {"2A", "one thread", "486", 0, as_is, of_threads},
       {"2B", "Grad-CAM off", "436", 0, without, "ENABLE_GRADCAM=false"},
       {"2C", "weights as fp16", "360, 410", narrow, narrowed, of_narrowing(models[narrow], narrow)},
       {"2D", "224 x 224 pixels", "470", 0, as_is, of_size(capacity.card.preprocessing)},
