@@ -64,8 +64,12 @@ Bytes reclaimable(const std::string& folder, bool v2) {
   return sum;
 }
 
+// Beyond memory.high the kernel slows us down to a crawl: it is as good as a limit.
 std::optional<Bytes> limit_of(const std::string& folder, bool v2) {
-  return read_number(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  if (!v2) return read_number(folder + "/memory.limit_in_bytes");
+  const auto most = read_number(folder + "/memory.max"),
+             high = read_number(folder + "/memory.high");
+  return most && high ? std::min(most, high) : most ? most : high;
 }
 
 std::optional<Bytes> usage_of(const std::string& folder, bool v2) {

@@ -58,6 +58,21 @@ TEST(Limit, ReadsCgroupV2AndItsMax) {
   EXPECT_EQ(find_memory_limit(std::nullopt, root.path()).bytes, Bytes{512} << 20);
 }
 
+TEST(Limit, OfACgroupV2IsWhereItSlowsUsDownIfThatComesFirst) {
+  const FakeRoot root;
+  root.write("/proc/self/cgroup", "0::/app\n");
+  root.write("/sys/fs/cgroup/app/memory.max", "536870912\n");
+  root.write("/sys/fs/cgroup/app/memory.high", "max\n");
+  EXPECT_EQ(find_memory_limit(std::nullopt, root.path()).bytes, Bytes{512} << 20);
+  root.write("/sys/fs/cgroup/app/memory.high", "100663296\n");
+  EXPECT_EQ(find_memory_limit(std::nullopt, root.path()).bytes, Bytes{96} << 20);
+  root.write("/sys/fs/cgroup/app/memory.max", "max\n");
+  EXPECT_EQ(find_memory_limit(std::nullopt, root.path()).bytes, Bytes{96} << 20);
+  root.write("/sys/fs/cgroup/app/memory.current", "62914560\n");
+  root.write("/sys/fs/cgroup/app/memory.stat", "inactive_file 0\n");
+  EXPECT_EQ(find_headroom(std::nullopt, Bytes{40} << 20, root.path()).bytes(), Bytes{76} << 20);
+}
+
 TEST(Headroom, IsTheLimitLessWhatOthersHoldForGood) {
   const FakeRoot root;
   root.write("/proc/self/cgroup", "4:memory:/a/b\n");
