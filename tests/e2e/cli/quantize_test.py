@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from frame import BINARY, MODEL, ROOT, SAMPLE, read_npy
+from frame import BINARY, FIXTURES, MODEL, ROOT, SAMPLE, read_npy
 
 PHOTOS = pathlib.Path(os.environ.get("DERMLENS_PHOTOS", ROOT.parent / "shared" / "photos"))
 
@@ -106,6 +106,41 @@ class OnOnePhoto(unittest.TestCase):
         done = run("quantize", MODEL, "--to", "int8", "-o", self.work / "none.onnx")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1)
+
+
+class FromFp32(unittest.TestCase):
+    """A model whose weights are fp32: fp16 stores half and says the same, here and elsewhere."""
+
+    def test_fp16_is_half_the_file_and_onnxruntime_agrees(self):
+        facts = json.loads((FIXTURES / "mbconv/manifest.json").read_text())
+        model, tensor = FIXTURES / "mbconv/model.onnx", FIXTURES / "mbconv" / facts["input_file"]
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            shutil.copy(SAMPLE, folder)
+            small = folder / "small.onnx"
+            done = run("quantize", model, "--to", "fp16", "--verify", folder, "--no-cache", "--json", "-o", small)
+            self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+            report = json.loads(done.stdout)
+            self.assertGreater(report["narrowed"], 5)
+            self.assertEqual(report["already"], 0)
+            self.assertEqual(report["verdict"]["agreement"], 1)
+            self.assertGreater(report["verdict"]["largest_probability_change"], 0)
+            self.assertGreater(report["verdict"]["heatmap_correlation"], 0.99)
+            self.assertLess(small.stat().st_size, 0.7 * model.stat().st_size)
+            done = run("run", small, "--input", f"{facts['input']}={tensor}", "--output", facts["output"], "-o", folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            _, ours = read_npy(folder / (facts["output"] + ".npy"))
+            _, exact = read_npy(FIXTURES / "mbconv" / facts["logits_file"])
+            scale = max(map(abs, exact))
+            self.assertLess(max(abs(a - b) for a, b in zip(ours, exact)), 0.01 * scale)
+            try:
+                import numpy
+                import onnxruntime
+            except ImportError:
+                self.skipTest("no onnxruntime for this Python")
+            session = onnxruntime.InferenceSession(str(small), providers=["CPUExecutionProvider"])
+            theirs = session.run([facts["output"]], {facts["input"]: numpy.load(tensor)})[0].ravel()
+            self.assertLess(max(abs(a - b) for a, b in zip(ours, theirs)), 1e-4 * scale)
 
 
 @unittest.skipUnless(PHOTOS.is_dir(), "the 75 clinical photos are not here")

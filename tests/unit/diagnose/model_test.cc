@@ -148,10 +148,15 @@ TEST_F(Answering, AFailedReservationFailsCleanlyForEveryN) {
   const Bytes before = ledger.reserved();
   for (std::int64_t n = 0;; ++n) {
     ASSERT_LT(n, 200);
+    const std::uint64_t refused = ledger.refused();
     ledger.fail_at(n);
     const auto answer = model->answer(bytes_of(image), {});
     ledger.fail_at(-1);
-    if (answer) break;
+    if (ledger.refused() == refused) {
+      EXPECT_TRUE(answer) << "nothing failed";
+      break;
+    }
+    ASSERT_FALSE(answer) << n;
     EXPECT_EQ(answer.error().code, Errc::no_memory);
     EXPECT_EQ(ledger.reserved(), before);
     EXPECT_EQ(model->busy_sessions(), 0);

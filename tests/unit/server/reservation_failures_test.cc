@@ -81,6 +81,7 @@ class Served {
 
 struct Asked {
   std::string name, target, type;
+  plan::Placement placement = plan::Placement::resident;
 };
 
 class ReservationFailures : public testing::TestWithParam<Asked> {
@@ -94,6 +95,7 @@ class ReservationFailures : public testing::TestWithParam<Asked> {
     options.model = model;
     options.cache_dir = folder_;
     options.sessions = 1;
+    options.placement = GetParam().placement;
     options.memory_limit = Bytes{512} << 20;
     auto app = App::open(options);
     ASSERT_TRUE(app) << app.error().message;
@@ -191,6 +193,10 @@ INSTANTIATE_TEST_SUITE_P(
     , ReservationFailures,
     testing::Values(Asked{"classify", "/api/v1/classify", "image/jpeg"},
                     Asked{"explain", "/api/v1/explain?output=overlay,map", "image/jpeg"},
+                    Asked{"explain_mapped", "/api/v1/explain?output=overlay,map", "image/jpeg",
+                          plan::Placement::mapped},
+                    Asked{"explain_streamed", "/api/v1/explain?output=overlay,map", "image/jpeg",
+                          plan::Placement::streamed},
                     Asked{"page", "/upload/", "multipart/form-data; boundary=b"}),
     [](const auto& one) { return one.param.name; });
 

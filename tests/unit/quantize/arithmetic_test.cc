@@ -1,5 +1,5 @@
-// A bf16 model: what it declares is what is computed, where the CPU can, and the tail that a
-// heatmap is made from stays fp32.
+// A model of bf16 or int8: what it declares is what is computed, where the CPU can, and the tail
+// that a heatmap is made from stays fp32.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -81,8 +81,8 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(lost / size);
 }
 
-// Convolutions that read bf16, as lowered.
-std::size_t bf16_steps(graph::Graph graph) {
+// Convolutions whose weights are of this type, as lowered.
+std::size_t steps_of(dnnl::memory::data_type type, graph::Graph graph) {
   EXPECT_TRUE(graph::fuse(graph));
   const auto lowered = kernels::lower(graph);
   EXPECT_TRUE(lowered) << lowered.error().message;
@@ -90,7 +90,7 @@ std::size_t bf16_steps(graph::Graph graph) {
   for (const kernels::Step& step : lowered->steps) {
     const auto* pd = std::get_if<dnnl::primitive_desc_base>(&step.kernel);
     if (pd && pd->get_kind() == dnnl::primitive::kind::convolution &&
-        pd->query_md(dnnl::query::src_md).data_type() == dnnl::memory::data_type::bf16)
+        pd->query_md(dnnl::query::weights_md).data_type() == type)
       ++count;
   }
   return count;
@@ -115,8 +115,9 @@ class Bf16 : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(Bf16, ConvolutionsReadItJustWhereTheCpuComputesIt) {
-  EXPECT_EQ(bf16_steps(read(from_).model.graph), 0u);
-  EXPECT_EQ(bf16_steps(read(to_).model.graph) > 0, kernels::computes_bf16());
+  constexpr auto kBf16 = dnnl::memory::data_type::bf16;
+  EXPECT_EQ(steps_of(kBf16, read(from_).model.graph), 0u);
+  EXPECT_EQ(steps_of(kBf16, read(to_).model.graph) > 0, kernels::computes_bf16());
 }
 
 TEST_P(Bf16, SaysNearlyTheSameAndLooksAtTheSame) {
@@ -137,6 +138,16 @@ TEST_P(Bf16, TheHeatmapsTailKeepsItsWeights) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, Bf16, testing::Values("mbconv", "fp16_weights"));
+
+TEST(Int8, ConvolutionsReadItJustWhereTheCpuComputesIt) {
+  auto model = onnx::read_model(DERMLENS_SOURCE_DIR "/tests/golden/fixtures/int8_qdq/model.onnx");
+  ASSERT_TRUE(model) << model.error().message;
+  ASSERT_TRUE(graph::simplify(model->graph));
+  const std::size_t steps = steps_of(dnnl::memory::data_type::s8, model->graph);
+  EXPECT_EQ(steps > 0, kernels::computes_integers());
+  EXPECT_EQ(kernels::precision_of(model->graph).computed,
+            kernels::computes_integers() ? DType::i8 : DType::f32);
+}
 
 TEST(Precision, OfAModelOfFp32IsFp32) {
   const Case net = read(DERMLENS_SOURCE_DIR "/tests/golden/fixtures/mbconv/model.onnx");
