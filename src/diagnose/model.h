@@ -17,8 +17,9 @@ namespace dermlens::diagnose {
 struct LoadOptions {
   plan::Placement placement = plan::Placement::automatic;
   int threads = 1;
-  int sessions = 1;       // requests that may run at once
-  std::string cache_dir;  // for packs; empty: no pack is kept
+  int sessions = 1;          // requests that may run at once
+  std::string cache_dir;     // for packs; empty: no pack is kept
+  bool let_reclaim = false;  // as plan::Plan::let_reclaim, of the default Program
   Bytes max_pixels = 50'000'000;
   bool explain = true;  // false: Programs without a backward part
 };

@@ -85,6 +85,7 @@ Result<std::shared_ptr<LayerProgram>> Programs::load(const std::string& layer,
   how.threads = options_.threads;
   how.sessions = is_first ? options_.sessions : 1;
   how.cache_dir = options_.cache_dir;
+  how.let_reclaim = is_first && options_.let_reclaim;
   how.files = network_.model.files;
   TRY(loaded->program, exec::Program::load(std::move(graph), how, ledger_));
   const exec::Program& program = *loaded->program;

@@ -176,12 +176,13 @@ Result<std::shared_ptr<const Program>> Program::make(graph::Graph graph,
   Engine& engine = *program->engine_;
   engine.threads = options.threads;
   engine.plan = prepared.layout.plan;
+  if (options.let_reclaim) engine.plan.let_reclaim();
   const Bytes most = ledger.limit() - std::min(ledger.limit(), ledger.reserved(Category::base));
   TRY(engine.plan.placement, plan::choose_placement(engine.plan, options.placement,
                                                     options.sessions, ledger.available(), most));
-  const bool streamed = engine.plan.placement == plan::Placement::streamed;
   TRY(engine.weights_hold,
-      ledger.reserve(Category::weights, engine.plan.small + (streamed ? 0 : engine.plan.weights)));
+      ledger.reserve(Category::weights,
+                     engine.plan.shared(engine.plan.placement) - engine.plan.code));
   TRY(engine.weights,
       WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
   for (const auto& file : options.files) {

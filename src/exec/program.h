@@ -19,9 +19,10 @@ namespace dermlens::exec {
 
 struct ProgramOptions {
   plan::Placement placement = plan::Placement::automatic;
-  int threads = 1;        // OpenMP threads a session uses
-  int sessions = 1;       // sessions that must fit beside the Program
-  std::string cache_dir;  // where packs live; empty: none is kept
+  int threads = 1;           // OpenMP threads a session uses
+  int sessions = 1;          // sessions that must fit beside the Program
+  std::string cache_dir;     // where packs live; empty: none is kept
+  bool let_reclaim = false;  // as plan::Plan::let_reclaim
   // The files that the graph's constants lie in: their content is part of a pack's key.
   std::vector<std::shared_ptr<const MappedFile>> files;
 };

@@ -150,7 +150,8 @@ Bytes Plan::per_session(Placement where) const {
 }
 
 Bytes Plan::shared(Placement where) const {
-  return small + code + (where == Placement::streamed ? 0 : weights);
+  return small + code + (where == Placement::streamed ? 0 : weights) -
+         (where == Placement::mapped ? reclaimable : 0);
 }
 
 Packing pack_arena(const std::vector<Lifetime>& lifetimes) {

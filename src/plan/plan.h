@@ -36,8 +36,15 @@ struct Plan {
   Bytes descriptors = 0;  // one session: oneDNN's handles to the arena
   Bytes code = 0;         // machine code and descriptors of the primitives; measured when loaded
   Bytes building = 0;     // while the pack is built: the largest layer, twice
+  // Of mapped weights: what needs no room of its own (let_reclaim).
+  Bytes reclaimable = 0;
   std::size_t steps = 0;
   std::size_t backward_steps = 0;
+
+  // For a limit that the kernel itself enforces, a control group's: before it kills it takes pages
+  // of the pack back, and who needs them reads them again. More than half of the mapped weights
+  // gone, and every request would read nearly all of them (docs/adr/0010).
+  void let_reclaim() { reclaimable = weights / 2; }
 
   // What one more session costs, and what the Program itself costs, under `where`.
   Bytes per_session(Placement where) const;

@@ -49,6 +49,7 @@ void adopt(Configuration& configuration, const capacity::Way& way, std::uint64_t
   configuration.placement = way.placement;
   configuration.heatmaps = way.heatmaps;
   configuration.code = way.plan.code;
+  configuration.let_reclaim = way.plan.reclaimable != 0;
   configuration.reserved = way.reserved(sessions);
   configuration.peak = way.peak(sessions);
   configuration.request_room =
@@ -191,6 +192,13 @@ Configuration cautious(const Options& options, std::string_view why) {
   ::_exit(0);
 }
 
+// The mapped way where the kernel takes pages back instead of killing.
+capacity::Way let_reclaim(capacity::Way way) {
+  way.plan.let_reclaim();
+  way.shared[static_cast<std::size_t>(Category::weights)] -= way.plan.reclaimable;
+  return way;
+}
+
 std::string first_model(const Options& options) {
   if (!options.model.empty()) return options.model;
   auto files = find_model_files(options.model_dir);
@@ -237,18 +245,21 @@ Result<Configuration> configure(const Options& options, const MemoryLimit& limit
 }
 
 Result<Configuration> configure_anew(const Configuration& before, const Options& options,
-                                     Bytes limit) {
+                                     const MemoryLimit& limit) {
   if (before.ways.empty()) return before;
   const auto wanted = static_cast<std::uint64_t>(wanted_sessions(options));
   std::optional<Configuration> best;
   Bytes least = std::numeric_limits<Bytes>::max();
-  for (const capacity::Way& way : before.ways) {
-    if (way.heatmaps != before.heatmaps) continue;
-    if (options.placement != plan::Placement::automatic && way.placement != options.placement)
+  for (const capacity::Way& surveyed : before.ways) {
+    if (surveyed.heatmaps != before.heatmaps) continue;
+    if (options.placement != plan::Placement::automatic && surveyed.placement != options.placement)
       continue;
+    const bool may_reclaim =
+        limit.source == LimitSource::cgroup && surveyed.placement == plan::Placement::mapped;
+    const capacity::Way way = may_reclaim ? let_reclaim(surveyed) : surveyed;
     least = std::min(least, way.reserved(1));
     std::uint64_t sessions = wanted;
-    while (sessions > 0 && way.reserved(sessions) > limit) --sessions;
+    while (sessions > 0 && way.reserved(sessions) > limit.bytes) --sessions;
     // The fastest come first: a slower one must hold more.
     if (sessions == 0 || (best && static_cast<std::uint64_t>(best->sessions) >= sessions)) continue;
     best = before;
@@ -256,9 +267,9 @@ Result<Configuration> configure_anew(const Configuration& before, const Options&
   }
   if (best) return std::move(*best);
   auto error = fail(Errc::over_limit, "the smallest plan needs ", format_size(least), ", ",
-                    format_size(limit), " are left");
+                    format_size(limit.bytes), " are left");
   error.value().needed = least;
-  error.value().available = limit;
+  error.value().available = limit.bytes;
   return error;
 }
 

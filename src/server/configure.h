@@ -23,7 +23,9 @@ struct Configuration {
   Bytes reserved = 0;      // what the ledger must grant; 0: not known
   Bytes peak = 0;          // predicted; 0: not known
   Bytes request_room = 0;  // what a request reserves beside its session
-  std::string sentence;    // for people
+  // Whether room for part of the mapped weights is left to the kernel: under a control group only.
+  bool let_reclaim = false;
+  std::string sentence;             // for people
   std::vector<capacity::Way> ways;  // all that was surveyed; empty: nothing is known
 };
 
@@ -38,9 +40,10 @@ sigset_t ending_signals();
 Result<Configuration> configure(const Options& options, const MemoryLimit& limit, Bytes base,
                                 std::chrono::seconds patience = std::chrono::seconds(60));
 
-// The configuration for another limit, out of what was surveyed. Fails with over_limit where not
-// even one request fits; the same one where nothing is known.
+// The configuration for another limit, out of what was surveyed. Under a control group's, mapped
+// weights may stand in for resident ones that no longer fit (plan::Plan::let_reclaim). Fails with
+// over_limit where not even one request fits; the same one where nothing is known.
 Result<Configuration> configure_anew(const Configuration& before, const Options& options,
-                                     Bytes limit);
+                                     const MemoryLimit& limit);
 
 }  // namespace dermlens::server

@@ -69,8 +69,9 @@ class Models {
   // How the default model is run; the others run as fits.
   struct How {
     plan::Placement placement = plan::Placement::automatic;
-    int sessions = 1;        // 0: none fits; requests may still try
-    Bytes request_room = 0;  // what a request reserves beside its session
+    int sessions = 1;          // 0: none fits; requests may still try
+    Bytes request_room = 0;    // what a request reserves beside its session
+    bool let_reclaim = false;  // as plan::Plan::let_reclaim
   };
   struct Options {
     std::string default_path;

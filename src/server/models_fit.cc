@@ -10,7 +10,10 @@ namespace dermlens::server {
 Models::How Models::how_for(const ModelEntry& entry) const {
   How how = how_;
   // Only the default model was surveyed: of the others, the ledger knows what fits.
-  if (entry.name != default_name_) how.placement = options_.wish;
+  if (entry.name != default_name_) {
+    how.placement = options_.wish;
+    how.let_reclaim = false;
+  }
   return how;
 }
 
@@ -19,6 +22,7 @@ Result<std::shared_ptr<diagnose::Model>> Models::load_file(const std::string& pa
   diagnose::LoadOptions load = options_.load;
   load.placement = how.placement;
   load.sessions = sessions;
+  load.let_reclaim = how.let_reclaim;
   // Where the ledger is asked for the fastest that fits, what requests need must not be taken.
   Reservation room;
   if (how.placement == plan::Placement::automatic) {

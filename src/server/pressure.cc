@@ -37,6 +37,15 @@ std::string name_of(const Configuration& configuration) {
          std::to_string(configuration.sessions) + " at once";
 }
 
+// What a way is chosen for.
+MemoryLimit left_of(const Headroom& room) { return {room.bytes(), room.limit.source}; }
+
+// Whether a way is right for what is left: pages are taken back under a control group's limit only.
+bool holds(const Configuration& configuration, const Headroom& room) {
+  return configuration.reserved <= room.bytes() &&
+         (!configuration.let_reclaim || room.limit.source == LimitSource::cgroup);
+}
+
 std::string describe(const Headroom& room) {
   std::string text = format_size(room.bytes()) + " are left (" +
                      std::string(to_string(room.limit.source)) + " limit " +
@@ -59,9 +68,11 @@ void Pressure::look(App& app) {
   const Headroom room = look_around(app.options);
   const Bytes left = room.bytes(), now = app.ledger.limit();
   const bool moved = room.limit.bytes != state_.room.limit.bytes;
-  if (unfinished_ || (left < now && (moved || now - left >= kNoise))) {
+  const bool other_limit =
+      state_.configuration.let_reclaim && room.limit.source != LimitSource::cgroup;
+  if (unfinished_ || other_limit || (left < now && (moved || now - left >= kNoise))) {
     roomy_since_ = Clock::time_point::max();
-    if (!unfinished_ && !moved && ++low_looks_ < kLooksToFall) return;
+    if (!unfinished_ && !other_limit && !moved && ++low_looks_ < kLooksToFall) return;
     low_looks_ = 0;
     shrink(app, room);
     return;
@@ -80,11 +91,11 @@ void Pressure::accept(App& app, const Headroom& room, Bytes predicted) {
 }
 
 void Pressure::shrink(App& app, const Headroom& room) {
-  if (state_.fits && !unfinished_ && state_.configuration.reserved <= room.bytes()) {
+  if (state_.fits && !unfinished_ && holds(state_.configuration, room)) {
     accept(app, room, state_.configuration.peak);
     return;
   }
-  auto chosen = configure_anew(at_start_, app.options, room.bytes());
+  auto chosen = configure_anew(at_start_, app.options, left_of(room));
   if (!chosen && !state_.fits) {
     accept(app, room, state_.configuration.peak);
     return;
@@ -99,7 +110,8 @@ void Pressure::shrink(App& app, const Headroom& room) {
 
 void Pressure::climb(App& app, const Headroom& room) {
   const Bytes left = room.bytes();
-  auto chosen = configure_anew(at_start_, app.options, left - left / 10);
+  // As a flag's: who climbs has room for all of it.
+  auto chosen = configure_anew(at_start_, app.options, {left - left / 10, LimitSource::flag});
   if (!chosen) {
     roomy_since_ = Clock::time_point::max();
     return;
@@ -121,7 +133,8 @@ void Pressure::climb(App& app, const Headroom& room) {
 void Pressure::adopt(App& app, const Headroom& room, Configuration configuration, bool fits) {
   const Models::How how{.placement = configuration.placement,
                         .sessions = fits ? configuration.sessions : 0,
-                        .request_room = configuration.request_room};
+                        .request_room = configuration.request_room,
+                        .let_reclaim = configuration.let_reclaim};
   // What runs is finished under the limit it was let in under; then the new one holds.
   const auto done = app.models->reconfigure(how, Clock::now() + kDrain);
   accept(app, room, configuration.peak);

@@ -49,6 +49,7 @@ json::object plan_report(const plan::Plan& plan, int sessions) {
   return {{"placement", to_string(plan.placement)},
           {"planned_bytes", plan.total(plan.placement, sessions)},
           {"weights_bytes", plan.weights},
+          {"reclaimable_bytes", plan.reclaimable},
           {"small_bytes", plan.small},
           {"window_bytes", plan.window},
           {"arena_bytes", plan.arena},

@@ -79,16 +79,39 @@ TEST(Configure, AnotherLimitIsAnsweredFromWhatWasSurveyed) {
   ASSERT_TRUE(start);
   for (const Bytes limit : {Bytes{44} << 20, Bytes{60} << 20, Bytes{96} << 20}) {
     const auto asked = configure(options, {limit, LimitSource::flag}, kBase);
-    const auto moved = configure_anew(*start, options, limit);
+    const auto moved = configure_anew(*start, options, {limit, LimitSource::flag});
     ASSERT_TRUE(asked && moved);
     EXPECT_EQ(moved->placement, asked->placement);
     EXPECT_EQ(moved->sessions, asked->sessions);
     EXPECT_LE(moved->reserved, limit);
   }
-  const auto nothing = configure_anew(*start, options, Bytes{20} << 20);
+  const auto nothing = configure_anew(*start, options, {Bytes{20} << 20, LimitSource::flag});
   ASSERT_FALSE(nothing);
   EXPECT_EQ(nothing.error().code, Errc::over_limit);
-  EXPECT_TRUE(configure_anew(*start, options, nothing.error().needed));
+  EXPECT_TRUE(configure_anew(*start, options, {nothing.error().needed, LimitSource::flag}));
+}
+
+// The kernel takes pages of a mapped pack back before it kills; nobody does under a limit of ours.
+TEST(Configure, UnderAControlGroupResidentFallsToMappedToStreamed) {
+  const Options options = with_shipped_model();
+  const auto start = configure(options, {Bytes{512} << 20, LimitSource::cgroup}, kBase);
+  ASSERT_TRUE(start);
+  ASSERT_EQ(start->placement, plan::Placement::resident);
+  Bytes left = start->reserved;
+  std::vector<plan::Placement> seen;
+  for (; seen.empty() || seen.back() != plan::Placement::streamed; left -= Bytes{1} << 20) {
+    const auto moved = configure_anew(*start, options, {left, LimitSource::cgroup});
+    ASSERT_TRUE(moved) << left;
+    EXPECT_LE(moved->reserved, left);
+    EXPECT_EQ(moved->let_reclaim, moved->placement == plan::Placement::mapped);
+    if (moved->sessions < start->sessions) break;
+    if (seen.empty() || seen.back() != moved->placement) seen.push_back(moved->placement);
+    if (moved->placement == plan::Placement::mapped)
+      EXPECT_NE(configure_anew(*start, options, {left, LimitSource::flag})->placement,
+                plan::Placement::mapped);
+  }
+  EXPECT_EQ(seen, (std::vector{plan::Placement::resident, plan::Placement::mapped,
+                               plan::Placement::streamed}));
 }
 
 TEST(Configure, WhatTheOperatorAskedForIsNotOverridden) {
@@ -96,11 +119,11 @@ TEST(Configure, WhatTheOperatorAskedForIsNotOverridden) {
   options.placement = plan::Placement::resident;
   const auto start = configure(options, {Bytes{512} << 20, LimitSource::flag}, kBase);
   ASSERT_TRUE(start);
-  const auto moved = configure_anew(*start, options, start->reserved - 1);
+  const auto moved = configure_anew(*start, options, {start->reserved - 1, LimitSource::flag});
   ASSERT_TRUE(moved);
   EXPECT_EQ(moved->placement, plan::Placement::resident);
   EXPECT_EQ(moved->sessions, start->sessions - 1);
-  EXPECT_FALSE(configure_anew(*start, options, Bytes{40} << 20));
+  EXPECT_FALSE(configure_anew(*start, options, {Bytes{40} << 20, LimitSource::flag}));
 }
 
 }  // namespace
