@@ -176,7 +176,7 @@ Result<std::shared_ptr<const Program>> Program::make(graph::Graph graph,
   Engine& engine = *program->engine_;
   engine.threads = options.threads;
   engine.plan = prepared.layout.plan;
-  const Bytes most = ledger.limit() - std::min(ledger.limit(), ledger.reserved(Category::base));
+  const Bytes most = ledger.most() - std::min(ledger.most(), ledger.reserved(Category::base));
   TRY(engine.plan.placement, plan::choose_placement(engine.plan, options.placement,
                                                     options.sessions, ledger.available(), most));
   const bool streamed = engine.plan.placement == plan::Placement::streamed;
