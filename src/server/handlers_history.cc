@@ -164,6 +164,7 @@ Result<HttpResponse> delete_history(App& app, HttpRequest& request) {
   TRY(const std::size_t days, count_parameter(request, "older_than_days", 0));
   const std::int64_t now = std::time(nullptr) + (days == 0 ? 1 : 0);
   const auto span = static_cast<std::int64_t>(std::min<std::size_t>(days, 100'000)) * kDay;
+  app.results.erase_before(now - span);
   TRY(const std::int64_t gone, store->erase_before(now - span));
   return json_response(json::object{{"deleted", gone}});
 }

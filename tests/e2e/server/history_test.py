@@ -74,6 +74,8 @@ class History(unittest.TestCase):
             self.assertEqual(server.request("DELETE", "/api/v1/history").status, 400)
             gone = server.request("DELETE", "/api/v1/history?older_than_days=0").json()
             self.assertEqual(gone["deleted"], 1)
+            for part in ("", "/photo.jpg"):
+                self.assertEqual(server.get("/api/v1/results/" + names[2] + part).status, 404)
 
     def test_readers_that_do_not_read_stay_within_the_limit(self):
         with self.server("--memory-limit", "64M", "--sessions", "1", "--result-ttl", "1s",
