@@ -102,7 +102,9 @@ void App::set_limit(Bytes bytes, Bytes predicted) {
   ledger.set_limit(bytes);
   results.set_most(results_share(bytes, predicted));
   uploads.set_limit(uploads_share(options, bytes));
-  if (ledger.reserved() > bytes) results.make_room(ledger.reserved() - bytes);
+  // Read once: it falls while others release.
+  const Bytes reserved = ledger.reserved();
+  if (reserved > bytes) results.make_room(reserved - bytes);
 }
 
 void App::count_libraries(const diagnose::Model& model, Bytes engine) {
