@@ -25,14 +25,15 @@ Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
   for (;;) {
     auto answer = model.answer(input.photo, input.wish);
     if (answer || answer.error().code != Errc::no_memory || app.draining) return answer;
+    if (Clock::now() >= patience) return answer;
     if (app.workers.busy() <= 1) {
-      // Nobody is there to wait for; old results give way to a new one.
+      // Nobody is there to wait for; old results give way to a new one. Where the system had no
+      // memory, the error says of no bytes that they are missing.
       const Error& error = answer.error();
-      if (!app.results.make_room(error.needed - std::min(error.needed, error.available)))
-        return answer;
+      const Bytes missing = error.needed - std::min(error.needed, error.available);
+      if (!app.results.make_room(std::max<Bytes>(missing, 1))) return answer;
       continue;
     }
-    if (Clock::now() >= patience) return answer;
     std::this_thread::sleep_for(kMemoryPoll);
   }
 }
