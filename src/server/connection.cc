@@ -70,6 +70,11 @@ struct Connection {
   bool unread = false;  // the client may still be sending what nobody reads
 };
 
+void Connections::begin_to_wait(Connection& connection) {
+  all_.splice(all_.end(), all_, connection.place);
+  connection.waiting = true;
+}
+
 Connection* Connections::evict_waiting(const Connection* except) {
   const auto found = std::find_if(all_.begin(), all_.end(), [except](const Connection* c) {
     return c->waiting && c != except;
@@ -297,7 +302,7 @@ awaitable<void> turn_away(Shared connection) {
 // One request and its answer; true where another may follow.
 awaitable<bool> serve_one(Shared connection, bool first) {
   App& app = *connection->app;
-  connection->waiting = true;
+  connection->connections->begin_to_wait(*connection);
   auto header = co_await next_header(connection, first);
   connection->waiting = false;
   if (!header) co_return false;
