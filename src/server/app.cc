@@ -139,9 +139,9 @@ Bytes App::peak_rss() const {
 }
 
 bool App::refused_lately() const {
-  const std::uint64_t refused = ledger.refused();
+  const std::uint64_t count = refused();
   const auto now = Clock::now().time_since_epoch().count();
-  if (refused_seen_.exchange(refused) != refused) refused_at_ = now;
+  if (refused_seen_.exchange(count) != count) refused_at_ = now;
   return refused_at_ != 0 && Clock::duration(now - refused_at_) < kRefusingFor;
 }
 

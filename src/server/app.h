@@ -40,7 +40,9 @@ struct App {
 
   // The process's high-water mark, read at most every 100 ms.
   Bytes peak_rss() const;
-  // Whether a reservation failed within the last seconds.
+  // How many reservations failed so far, of uploads that found their share taken, too.
+  std::uint64_t refused() const { return ledger.refused() + uploads.refused(); }
+  // Whether one failed within the last seconds.
   bool refused_lately() const;
 
   // A page for a browser in place of the JSON of an error.

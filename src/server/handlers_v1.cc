@@ -71,9 +71,11 @@ Answered answer_tensor(App& app, const HttpRequest& request, const json::value& 
   for (const float value : values)
     if (std::isnan(value))
       return refused(Error{Errc::malformed, "an instance holds something that is no number", 0, 0});
+  const auto start = Clock::now();
   const auto results = lease->model().infer(values);
   if (!results && results.error().code == Errc::corrupt) lease->distrust();
   if (!results) return refused(results.error());
+  app.metrics.inferred(std::chrono::duration<double>(Clock::now() - start).count());
   json::array out;
   for (const float value : results->front().values) out.emplace_back(static_cast<double>(value));
   return json::value(std::move(out));
