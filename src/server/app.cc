@@ -115,9 +115,27 @@ void App::count_libraries(const diagnose::Model& model, Bytes engine) {
   libraries_counted_ = base.resize(base.bytes() + touched).has_value();
 }
 
+Result<void> App::make_room(Reservation& hold, Bytes bytes) {
+  const auto take = [&]() -> Result<void> {
+    if (hold.bytes() != 0) return hold.resize(hold.bytes() + bytes);
+    TRY(hold, ledger.reserve(Category::encode, bytes));
+    return {};
+  };
+  auto taken = take();
+  if (!taken && results.make_room(bytes)) taken = take();
+  return taken;
+}
+
+Result<HttpResponse> App::respond(HttpRequest& request) {
+  TRY(HttpResponse response, request.route->handler(*this, request));
+  const Bytes size = response.body.size(), held = response.hold.bytes();
+  if (size > std::max(kSmallAnswer, held)) TRY_VOID(make_room(response.hold, size - held));
+  return response;
+}
+
 HttpResponse App::handle(HttpRequest& request) {
   try {
-    auto response = request.route->handler(*this, request);
+    auto response = respond(request);
     if (response) return std::move(*response);
     return error_response(response.error());
   } catch (const std::bad_alloc&) {
@@ -161,9 +179,9 @@ HttpResponse App::dressed(const HttpRequest& request, HttpResponse response) con
   values.set("message", response.error_message);
   for (const auto& [name, value] : response.headers)
     if (name == "Retry-After") values.set("retry_after", value);
-  auto html = pages->render("error", values);
-  if (!html) return response;
-  response.body = std::move(*html);
+  const auto page_of_errors = pages->find("error");
+  if (!page_of_errors) return response;
+  response.body = (*page_of_errors)->render(values);
   response.content_type = "text/html; charset=utf-8";
   return response;
 }

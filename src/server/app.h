@@ -24,6 +24,9 @@
 
 namespace dermlens::server {
 
+// Answers up to here are part of what every connection may hold; larger ones are reserved for.
+inline constexpr Bytes kSmallAnswer = 16 * 1024;
+
 struct App {
   // Opens what the options name, in the order in which mistakes are best told. Loads no model.
   static Result<std::shared_ptr<App>> open(const Options& options);
@@ -33,6 +36,9 @@ struct App {
 
   // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
   HttpResponse handle(HttpRequest& request);
+
+  // Room for `bytes` more of an answer beside what `hold` has; kept results give way to it.
+  Result<void> make_room(Reservation& hold, Bytes bytes);
 
   // What may be used from now on, of which the plan takes up to `predicted`; kept results give way
   // where they are in the way of either.
@@ -75,6 +81,8 @@ struct App {
   Workers workers;
 
  private:
+  // What the handler says; a large answer that it has not reserved for is reserved for here.
+  Result<HttpResponse> respond(HttpRequest& request);
   // After a load: the libraries' pages that the engine has touched now count; `engine` is all that
   // it adds to the bare process, as measured at start.
   void count_libraries(const diagnose::Model& model, Bytes engine);

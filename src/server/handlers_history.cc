@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "diagnose/json_text.h"
 #include "server/errors.h"
 #include "server/handlers.h"
 #include "server/page_values.h"
@@ -99,14 +100,14 @@ void add_rows(Values& values, const std::vector<history::Record>& records) {
   }
 }
 
-// The rows of a list, and the room that they and what is made of them take.
+// The rows of a list, and the room that they take and, until they are text, what is made of them.
 struct Rows {
   std::vector<history::Record> records;
   Reservation hold;
 };
 
 Result<Rows> read_rows(App& app, history::Store& store, const history::Filter& filter) {
-  // As JSON or as a page's values they are there twice more, and once as text.
+  // As JSON, a page's values or lines they are there once more, with a good deal around them.
   constexpr Bytes kCopies = 4;
   TRY(const Bytes bytes, store.weigh(filter));
   TRY(Reservation hold, app.ledger.reserve(Category::encode, bytes * kCopies));
@@ -120,14 +121,16 @@ Result<HttpResponse> get_history(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(const history::Filter filter, read_filter(request));
   TRY(const std::int64_t total, store->count(filter));
-  TRY(Rows found, read_rows(app, *store, filter));
+  TRY(const Rows found, read_rows(app, *store, filter));
   json::array rows;
   for (const history::Record& record : found.records) rows.push_back(to_json(record));
-  HttpResponse response = json_response(json::object{{"total", total},
-                                                     {"offset", filter.offset},
-                                                     {"limit", filter.limit},
-                                                     {"results", std::move(rows)}});
-  response.hold = std::move(found.hold);
+  const json::object document{{"total", total},
+                              {"offset", filter.offset},
+                              {"limit", filter.limit},
+                              {"results", std::move(rows)}};
+  HttpResponse response;
+  TRY_VOID(app.make_room(response.hold, text_bytes(document)));
+  response.body = to_text(document);
   return response;
 }
 
@@ -145,11 +148,7 @@ Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
     std::string lines;
     for (const history::Record& record : rows.records) lines += history::csv_line(record);
     const Bytes needed = (response.body.size() + lines.size()) * 2;
-    if (response.hold.bytes() == 0) {
-      TRY(response.hold, app.ledger.reserve(Category::encode, needed));
-    } else {
-      TRY_VOID(response.hold.resize(needed));
-    }
+    TRY_VOID(app.make_room(response.hold, needed - std::min(needed, response.hold.bytes())));
     response.body += lines;
     if (rows.records.size() < history::kMaxList) break;
   }
