@@ -19,7 +19,7 @@ namespace json = boost::json;
 
 constexpr std::int64_t kDay = 24 * 60 * 60;
 constexpr std::size_t kPage = 50;
-constexpr std::size_t kMostCsvLines = 20'000;
+constexpr std::int64_t kMostCsvLines = 20'000;
 
 Result<history::Store*> store_of(const App& app) {
   if (app.history == nullptr)
@@ -137,22 +137,25 @@ Result<HttpResponse> get_history(App& app, HttpRequest& request) {
 Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(history::Filter filter, read_filter(request));
+  TRY(const std::int64_t total, store->count(filter));
+  if (total > kMostCsvLines)
+    return fail(Errc::usage, "these are too many results for one file (", total, ", ",
+                kMostCsvLines, "): ask for fewer days with 'from' and 'to'");
   HttpResponse response;
   response.content_type = "text/csv; charset=utf-8";
   response.headers.emplace_back("Content-Disposition",
                                 "attachment; filename=\"dermlens-history.csv\"");
   response.body = history::csv_header();
   filter.limit = history::kMaxList;
-  for (filter.offset = 0; filter.offset < kMostCsvLines; filter.offset += history::kMaxList) {
+  for (filter.offset = 0;; filter.offset += history::kMaxList) {
     TRY(const Rows rows, read_rows(app, *store, filter));
     std::string lines;
     for (const history::Record& record : rows.records) lines += history::csv_line(record);
     const Bytes needed = (response.body.size() + lines.size()) * 2;
     TRY_VOID(app.make_room(response.hold, needed - std::min(needed, response.hold.bytes())));
     response.body += lines;
-    if (rows.records.size() < history::kMaxList) break;
+    if (rows.records.size() < history::kMaxList) return response;
   }
-  return response;
 }
 
 // ?older_than_days=N: deletes what is older.
