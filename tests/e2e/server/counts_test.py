@@ -30,7 +30,7 @@ class Counts(unittest.TestCase):
         layers = server.get(f"/api/v1/models/{NAME}/layers").json()["layers"]
         layer = max(layers, key=lambda one: one["shape"][2] * one["shape"][3])["name"]
         body = json.dumps({"instances": [base64.b64encode(harness.PHOTO).decode()] * INSTANCES})
-        path = f"/v1/models/{NAME}:explain?layer=" + urllib.parse.quote(layer)
+        path = f"/v1/models/{NAME}:explain?method=layercam&layer=" + urllib.parse.quote(layer)
         answer = server.post(path, body.encode(), "application/json")
         self.assertEqual(answer.status, 200, answer.body[:300])
         self.assertGreater(len(answer.body), 4 << 20)
