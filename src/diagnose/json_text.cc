@@ -112,10 +112,21 @@ std::size_t size_of(const json::object& object) {
   return size;
 }
 
+// As append() writes it.
+std::size_t size_of(std::string_view text) {
+  constexpr std::size_t kControl = 6, kEscaped = 2;
+  std::size_t size = text.size() + kPunctuation;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) size += kControl - 1;
+    if (c == '"' || c == '\\') size += kEscaped - 1;
+  }
+  return size;
+}
+
 // An estimate that is right for long strings, which are what counts.
 std::size_t size_of(const json::value& value) {
   if (const auto* object = value.if_object()) return size_of(*object);
-  if (const auto* text = value.if_string()) return text->size() + kPunctuation;
+  if (const auto* text = value.if_string()) return size_of(std::string_view(*text));
   std::size_t size = kNumber;
   if (const auto* array = value.if_array())
     for (const json::value& item : *array) size += size_of(item);
@@ -136,5 +147,9 @@ std::string write(const Value& value) {
 std::string to_text(const json::value& value) { return write(value); }
 
 std::string to_text(const json::object& object) { return write(object); }
+
+std::size_t text_bytes(const json::value& value) { return size_of(value); }
+
+std::size_t text_bytes(const json::object& object) { return size_of(object); }
 
 }  // namespace dermlens

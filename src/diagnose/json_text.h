@@ -11,5 +11,8 @@ namespace dermlens {
 // finite, which JSON cannot say, is null. What is no UTF-8 becomes U+FFFD.
 std::string to_text(const boost::json::value& value);
 std::string to_text(const boost::json::object& object);
+// How long that text will be: about, and never less where it is mostly strings of UTF-8.
+std::size_t text_bytes(const boost::json::value& value);
+std::size_t text_bytes(const boost::json::object& object);
 
 }  // namespace dermlens

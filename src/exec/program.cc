@@ -177,7 +177,7 @@ Result<std::shared_ptr<const Program>> Program::make(graph::Graph graph,
   engine.threads = options.threads;
   engine.plan = prepared.layout.plan;
   if (options.let_reclaim) engine.plan.let_reclaim();
-  const Bytes most = ledger.limit() - std::min(ledger.limit(), ledger.reserved(Category::base));
+  const Bytes most = ledger.most() - std::min(ledger.most(), ledger.reserved(Category::base));
   TRY(engine.plan.placement, plan::choose_placement(engine.plan, options.placement,
                                                     options.sessions, ledger.available(), most));
   TRY(engine.weights_hold,

@@ -94,7 +94,10 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
                   row ? check.text(0) : std::string("no answer"), ")");
   }
   TRY_VOID(store->migrate());
-  TRY_VOID(store->empty_log());  // of a process that ended between deleting and emptying
+  // Of a process that ended between deleting and emptying. Who reads the file now, a backup say,
+  // is no reason not to start: the next deletion empties the log, too.
+  if (auto emptied = store->empty_log(); !emptied && emptied.error().code != Errc::busy)
+    return tl::make_unexpected(std::move(emptied).error());
   return store;
 }
 
@@ -242,10 +245,20 @@ Result<std::int64_t> Store::erase_before(std::int64_t seconds) {
     TRY_VOID(remove.step());
     gone = sqlite3_changes64(database_);
   }
-  if (gone > 0) TRY_VOID(empty_log());
+  TRY_VOID(empty_log());
   return gone;
 }
 
-Result<void> Store::empty_log() { return execute(database_, "PRAGMA wal_checkpoint(TRUNCATE)"); }
+// Not by the pragma, which reports that it could do nothing as a row and not as a failure.
+Result<void> Store::empty_log() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code == SQLITE_BUSY)
+    return fail(Errc::busy,
+                "history: another program reads the file; until it ends, what was "
+                "deleted stays in the log");
+  if (code != SQLITE_OK) return sqlite_failure(database_, code, "emptying the log");
+  return {};
+}
 
 }  // namespace dermlens::history

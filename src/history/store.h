@@ -76,7 +76,8 @@ class Store {
   // Every class that occurs, in alphabetical order.
   Result<std::vector<std::string>> classes();
   // What was deleted is in no file any more when these return: rows are overwritten, and the log,
-  // which holds them too, is emptied. Fails with io where that could not be done.
+  // which holds them too, is emptied. Fails with busy while another program reads the file, with
+  // io where it could not be done otherwise; asked again, they empty the log of what is gone.
   Result<bool> erase(std::string_view id);
   // Returns how many records there were.
   Result<std::int64_t> erase_before(std::int64_t seconds);

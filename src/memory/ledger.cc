@@ -81,7 +81,8 @@ Result<void> Ledger::take(Category category, Bytes bytes) {
   const Bytes free = available();
   if (bytes > free || injected) {
     ++refused_;
-    const bool never = bytes > limit_;
+    // Neighbours lower the limit, and leave: what fitted at first is refused for now.
+    const bool never = bytes > most();
     auto error = fail(never ? Errc::over_limit : Errc::no_memory, "out of the memory limit (",
                       to_string(category), " needs ", bytes, " B, ", free, " B of ", limit_.load(),
                       " B are free)");

@@ -3,6 +3,7 @@
 // not fit fails, and nothing else happens.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -45,15 +46,18 @@ class [[nodiscard]] Reservation {
 // Any thread may call anything. Outlives its reservations.
 class Ledger {
  public:
-  explicit Ledger(Bytes limit) : limit_(limit) {}
+  explicit Ledger(Bytes limit) : first_limit_(limit), limit_(limit) {}
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
   // Fails with over_limit where `bytes` alone exceed the limit, with no_memory where they do not
-  // fit beside what is reserved now. Both carry needed and available bytes.
+  // fit beside what is reserved now, or only under the limit that there was at first. Both carry
+  // needed and available bytes.
   Result<Reservation> reserve(Category category, Bytes bytes);
 
   Bytes limit() const { return limit_; }
+  // What the limit is, or was at first where it has been lowered: more never fits.
+  Bytes most() const { return std::max(first_limit_, limit_.load()); }
   // Lowering it below what is reserved keeps what is reserved and refuses what comes.
   void set_limit(Bytes limit) { limit_ = limit; }
   Bytes reserved() const { return total_; }
@@ -73,6 +77,7 @@ class Ledger {
   Result<void> take(Category category, Bytes bytes);
   void give_back(Category category, Bytes bytes);
 
+  const Bytes first_limit_;
   std::mutex mutex_;
   std::atomic<Bytes> limit_;
   std::atomic<Bytes> total_ = 0;

@@ -24,13 +24,6 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || (!error && address.is_loopback());
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 // Of "https://name:8000"; an address of IPv6 gets its brackets.
 std::string authority_of(std::string_view origin) {
   const std::size_t scheme = origin.find("://");
@@ -66,7 +59,8 @@ Result<std::unique_ptr<Access>> Access::open(const std::string& token_file, std:
     const std::string& friendly = access->cors_origin_;
     if (!is_loopback(host) || friendly == "*") return access;
     access->hosts_ = {"localhost", "127.0.0.1", "[::1]", authority_of(host)};
-    if (!friendly.empty()) access->hosts_.push_back(lower(without_port(authority_of(friendly))));
+    if (!friendly.empty())
+      access->hosts_.push_back(lower_case(without_port(authority_of(friendly))));
     return access;
   }
   std::ifstream file(token_file);
@@ -111,7 +105,7 @@ bool Access::knows_session(std::string_view session) const {
 
 bool Access::knows_host(std::string_view host) const {
   if (hosts_.empty() || host.empty()) return true;  // HTTP/1.0: no browser
-  return std::find(hosts_.begin(), hosts_.end(), lower(without_port(host))) != hosts_.end();
+  return std::find(hosts_.begin(), hosts_.end(), lower_case(without_port(host))) != hosts_.end();
 }
 
 bool Access::own_origin(const HttpRequest& request, std::string_view origin) const {

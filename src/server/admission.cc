@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
+
+#include "base/log.h"
 
 namespace dermlens::server {
 namespace {
@@ -38,11 +41,13 @@ Result<void> Workers::push(std::shared_ptr<Ticket> ticket) {
       return fail(Errc::busy, "the queue is full (", waiting_.size(), " waiting, ", most_waiting_,
                   ")");
     ticket->queued = Clock::now();
+    waiting_.push_back(ticket);
+    add_threads();
+    if (threads_.empty()) {
+      waiting_.pop_back();
+      return fail(Errc::busy, "the system has no thread to compute this on");
+    }
     ticket->waiting = true;
-    waiting_.push_back(std::move(ticket));
-    // One thread more as long as there is more to do than threads: an idle server has none.
-    if (threads_.size() < threads_wanted_ && running_.size() + waiting_.size() > threads_.size())
-      threads_.emplace_back([this] { work(); });
   }
   wake_.notify_one();
   return {};
@@ -79,11 +84,20 @@ void Workers::resize(std::size_t threads) {
   {
     const std::lock_guard lock(mutex_);
     threads_wanted_ = threads;
-    while (!stopping_ && threads_.size() < threads_wanted_ &&
-           running_.size() + waiting_.size() > threads_.size())
-      threads_.emplace_back([this] { work(); });
+    if (!stopping_) add_threads();
   }
   wake_.notify_all();
+}
+
+// As many as there is to do: an idle server has none. Where the system has no more to give, those
+// that are there do the work.
+void Workers::add_threads() {
+  try {
+    while (threads_.size() < threads_wanted_ && running_.size() + waiting_.size() > threads_.size())
+      threads_.emplace_back([this] { work(); });
+  } catch (const std::exception& error) {
+    log(LogLevel::warning, std::string("a thread could not be made: ") + error.what());
+  }
 }
 
 void Workers::stop() {

@@ -46,7 +46,8 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Fails with busy where `most_waiting` tickets already wait and no thread is free.
+  // Fails with busy where `most_waiting` tickets already wait and no thread is free, or where there
+  // is none and the system gives none.
   Result<void> push(std::shared_ptr<Ticket> ticket);
   // Takes a ticket that still waits out of the queue; false where it runs, ran or is gone.
   bool withdraw(const std::shared_ptr<Ticket>& ticket);
@@ -66,6 +67,7 @@ class Workers {
 
  private:
   void work();
+  void add_threads();
 
   std::atomic<std::size_t> threads_wanted_;
   const std::size_t most_waiting_;

@@ -102,7 +102,9 @@ void App::set_limit(Bytes bytes, Bytes predicted) {
   ledger.set_limit(bytes);
   results.set_most(results_share(bytes, predicted));
   uploads.set_limit(uploads_share(options, bytes));
-  if (ledger.reserved() > bytes) results.make_room(ledger.reserved() - bytes);
+  // Read once: it falls while others release.
+  const Bytes reserved = ledger.reserved();
+  if (reserved > bytes) results.make_room(reserved - bytes);
 }
 
 void App::count_libraries(const diagnose::Model& model, Bytes engine) {
@@ -113,9 +115,27 @@ void App::count_libraries(const diagnose::Model& model, Bytes engine) {
   libraries_counted_ = base.resize(base.bytes() + touched).has_value();
 }
 
+Result<void> App::make_room(Reservation& hold, Bytes bytes) {
+  const auto take = [&]() -> Result<void> {
+    if (hold.bytes() != 0) return hold.resize(hold.bytes() + bytes);
+    TRY(hold, ledger.reserve(Category::encode, bytes));
+    return {};
+  };
+  auto taken = take();
+  if (!taken && results.make_room(bytes)) taken = take();
+  return taken;
+}
+
+Result<HttpResponse> App::respond(HttpRequest& request) {
+  TRY(HttpResponse response, request.route->handler(*this, request));
+  const Bytes size = response.body.size(), held = response.hold.bytes();
+  if (size > std::max(kSmallAnswer, held)) TRY_VOID(make_room(response.hold, size - held));
+  return response;
+}
+
 HttpResponse App::handle(HttpRequest& request) {
   try {
-    auto response = request.route->handler(*this, request);
+    auto response = respond(request);
     if (response) return std::move(*response);
     return error_response(response.error());
   } catch (const std::bad_alloc&) {
@@ -137,9 +157,9 @@ Bytes App::peak_rss() const {
 }
 
 bool App::refused_lately() const {
-  const std::uint64_t refused = ledger.refused();
+  const std::uint64_t count = refused();
   const auto now = Clock::now().time_since_epoch().count();
-  if (refused_seen_.exchange(refused) != refused) refused_at_ = now;
+  if (refused_seen_.exchange(count) != count) refused_at_ = now;
   return refused_at_ != 0 && Clock::duration(now - refused_at_) < kRefusingFor;
 }
 
@@ -159,9 +179,9 @@ HttpResponse App::dressed(const HttpRequest& request, HttpResponse response) con
   values.set("message", response.error_message);
   for (const auto& [name, value] : response.headers)
     if (name == "Retry-After") values.set("retry_after", value);
-  auto html = pages->render("error", values);
-  if (!html) return response;
-  response.body = std::move(*html);
+  const auto page_of_errors = pages->find("error");
+  if (!page_of_errors) return response;
+  response.body = (*page_of_errors)->render(values);
   response.content_type = "text/html; charset=utf-8";
   return response;
 }

@@ -24,6 +24,9 @@
 
 namespace dermlens::server {
 
+// Answers up to here are part of what every connection may hold; larger ones are reserved for.
+inline constexpr Bytes kSmallAnswer = 16 * 1024;
+
 struct App {
   // Opens what the options name, in the order in which mistakes are best told. Loads no model.
   static Result<std::shared_ptr<App>> open(const Options& options);
@@ -34,13 +37,18 @@ struct App {
   // Runs the handler of `request` on the calling thread; whatever fails becomes a response.
   HttpResponse handle(HttpRequest& request);
 
+  // Room for `bytes` more of an answer beside what `hold` has; kept results give way to it.
+  Result<void> make_room(Reservation& hold, Bytes bytes);
+
   // What may be used from now on, of which the plan takes up to `predicted`; kept results give way
   // where they are in the way of either.
   void set_limit(Bytes bytes, Bytes predicted);
 
   // The process's high-water mark, read at most every 100 ms.
   Bytes peak_rss() const;
-  // Whether a reservation failed within the last seconds.
+  // How many reservations failed so far, of uploads that found their share taken, too.
+  std::uint64_t refused() const { return ledger.refused() + uploads.refused(); }
+  // Whether one failed within the last seconds.
   bool refused_lately() const;
 
   // A page for a browser in place of the JSON of an error.
@@ -73,6 +81,8 @@ struct App {
   Workers workers;
 
  private:
+  // What the handler says; a large answer that it has not reserved for is reserved for here.
+  Result<HttpResponse> respond(HttpRequest& request);
   // After a load: the libraries' pages that the engine has touched now count; `engine` is all that
   // it adds to the bare process, as measured at start.
   void count_libraries(const diagnose::Model& model, Bytes engine);

@@ -32,8 +32,16 @@ using boost::asio::ip::tcp;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-// The slowest upload: so much a second from its begin on, beside a start of `body_stall`.
+// The slowest body, up or down: so much a second from its begin on, beside a start of `stall`.
 constexpr std::uint64_t kSlowestBytesPerSecond = 32 * 1024;
+
+// How long the next bytes may take. Time is earned by what has moved, not granted for what was
+// promised; and nothing may stand still for longer than at the start.
+Clock::duration time_left(Clock::time_point start, std::size_t moved, Clock::duration stall) {
+  const auto earned = std::chrono::milliseconds(moved * 1000 / kSlowestBytesPerSecond);
+  return std::clamp<Clock::duration>(start + stall + earned - Clock::now(), Clock::duration(1),
+                                     stall);
+}
 
 }  // namespace
 
@@ -69,6 +77,11 @@ struct Connection {
   bool waiting = true;  // for a header: may be ended without harm
   bool unread = false;  // the client may still be sending what nobody reads
 };
+
+void Connections::begin_to_wait(Connection& connection) {
+  all_.splice(all_.end(), all_, connection.place);
+  connection.waiting = true;
+}
 
 Connection* Connections::evict_waiting(const Connection* except) {
   const auto found = std::find_if(all_.begin(), all_.end(), [except](const Connection* c) {
@@ -117,11 +130,17 @@ double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Never the path or the query: they may hold a result's id.
-void log_request(const App& app, const HttpRequest& request, unsigned status, std::size_t bytes,
-                 double ms) {
+// A status of ours, too: the client has gone, or did not take all of its answer in time.
+constexpr unsigned kClientHasGone = 499;
+
+// Counts and logs a request; `bytes` of the answer's body were taken. Never the path or the query:
+// they may hold a result's id.
+void record(App& app, const HttpRequest& request, unsigned status, std::size_t bytes,
+            Clock::time_point start) {
   const std::string_view route =
       request.route != nullptr ? request.route->pattern : std::string_view("-");
+  const double ms = milliseconds_since(start);
+  app.metrics.request(route, status, ms / 1000);
   log(status >= 500 && status != 503 ? LogLevel::warning : LogLevel::info, "request",
       {{"method", to_string(request.method)},
        {"route", route},
@@ -131,16 +150,25 @@ void log_request(const App& app, const HttpRequest& request, unsigned status, st
        {"peak_mb", static_cast<double>(app.peak_rss()) / (1 << 20)}});
 }
 
-// Writes header and body; false where the client did not take them in time.
-awaitable<bool> write_all(Shared connection, std::shared_ptr<const std::string> head,
-                          std::shared_ptr<const HttpResponse> response, bool with_body) {
+// Writes header and body. Returns how many bytes the client took in time.
+awaitable<std::size_t> write_all(Shared connection, std::shared_ptr<const std::string> head,
+                                 std::shared_ptr<const HttpResponse> response, bool with_body) {
   const std::string_view body = with_body ? response->bytes() : std::string_view();
-  const std::array<asio::const_buffer, 2> buffers{asio::buffer(*head),
-                                                  asio::buffer(body.data(), body.size())};
-  connection->deadline.arm(connection->app->options.write_timeout);
-  const auto [error, written] = co_await asio::async_write(connection->socket, buffers, kTuple);
-  connection->deadline.disarm();
-  co_return !error;
+  std::array<asio::const_buffer, 2> left{asio::buffer(*head),
+                                         asio::buffer(body.data(), body.size())};
+  const Clock::time_point start = Clock::now();
+  std::size_t written = 0;
+  while (written < head->size() + body.size()) {
+    connection->deadline.arm(time_left(start, written, connection->app->options.write_timeout));
+    const auto [error, count] = co_await connection->socket.async_write_some(left, kTuple);
+    connection->deadline.disarm();
+    if (error) break;
+    written += count;
+    const std::size_t of_head = std::min(count, left[0].size());
+    left[0] += of_head;
+    left[1] += count - of_head;
+  }
+  co_return written;
 }
 
 // Ends a connection so that the client gets to read the answer: closing with unread bytes would
@@ -168,11 +196,7 @@ awaitable<Result<void>> read_body(Shared connection, std::shared_ptr<HttpRequest
   connection->buffer.consume(have);
   const Clock::time_point start = Clock::now();
   while (have < body.size()) {
-    // Time is earned by what has come, not granted for what was promised.
-    const auto earned = std::chrono::milliseconds(have * 1000 / kSlowestBytesPerSecond);
-    const auto left = start + options.body_stall + earned - Clock::now();
-    connection->deadline.arm(
-        std::clamp<Clock::duration>(left, Clock::duration(1), options.body_stall));
+    connection->deadline.arm(time_left(start, have, options.body_stall));
     const auto [error, count] = co_await connection->socket.async_read_some(
         asio::buffer(body.data() + have, body.size() - have), kTuple);
     const bool late = connection->deadline.expired();
@@ -240,13 +264,12 @@ awaitable<bool> answer(Shared connection, std::shared_ptr<HttpRequest> request,
       write_header(*response, size, go_on, app.access->cors_origin_for(request->header("origin"))));
   const bool with_body =
       request->method != Method::head && response->status != 204 && response->status != 304;
-  const bool written = co_await write_all(connection, head, response, with_body);
-  const double ms = milliseconds_since(start);
-  app.metrics.request(request->route != nullptr ? request->route->pattern : "-", response->status,
-                      ms / 1000);
-  log_request(app, *request, response->status, with_body ? size : 0, ms);
-  if (written && !go_on) co_await linger(connection);
-  co_return written&& go_on;
+  const std::size_t written = co_await write_all(connection, head, response, with_body);
+  const bool taken = written == head->size() + (with_body ? size : 0);
+  record(app, *request, taken ? response->status : kClientHasGone,
+         written - std::min(written, head->size()), start);
+  if (taken && !go_on) co_await linger(connection);
+  co_return taken&& go_on;
 }
 
 // Waits for a header; absent where there is none to answer.
@@ -291,13 +314,14 @@ awaitable<void> turn_away(Shared connection) {
   auto head = std::make_shared<const std::string>(
       write_header(*response, response->body.size(), false, {}));
   connection->app->metrics.request("-", response->status, 0);
-  if (co_await write_all(connection, head, response, true)) co_await linger(connection);
+  const std::size_t written = co_await write_all(connection, head, response, true);
+  if (written == head->size() + response->body.size()) co_await linger(connection);
 }
 
 // One request and its answer; true where another may follow.
 awaitable<bool> serve_one(Shared connection, bool first) {
   App& app = *connection->app;
-  connection->waiting = true;
+  connection->connections->begin_to_wait(*connection);
   auto header = co_await next_header(connection, first);
   connection->waiting = false;
   if (!header) co_return false;
@@ -316,13 +340,12 @@ awaitable<bool> serve_one(Shared connection, bool first) {
     }
   }
   if (!response) {
-    app.metrics.request(request->route != nullptr ? request->route->pattern : "-", 499,
-                        milliseconds_since(start) / 1000);
-    log_request(app, *request, 499, 0, milliseconds_since(start));
+    record(app, *request, kClientHasGone, 0, start);
     co_return false;
   }
   if (response->status == 200 && request->route != nullptr &&
       request->route->room == Room::events && request->method == Method::get) {
+    record(app, *request, response->status, 0, start);
     co_await stream_events(connection->socket, connection->app, request);
     co_return false;
   }

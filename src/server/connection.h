@@ -19,13 +19,15 @@ inline constexpr Bytes kConnectionBytes = 24 * 1024;
 // when everything else is taken.
 inline constexpr std::size_t kConnectionsInBase = 8;
 
-// The connections there are, oldest first; on the I/O thread only.
+// The connections there are; of those that wait, the longest waiting first. On the I/O thread only.
 class Connections {
  public:
   explicit Connections(std::size_t most) : most_(most) {}
 
   bool full() const { return all_.size() >= most_; }
   std::size_t size() const { return all_.size(); }
+  // From now on it waits for a header, and may be ended without harm.
+  void begin_to_wait(Connection& connection);
   // Ends the one that has been waiting for a header the longest; null where all are at work. What
   // is returned lives until the I/O thread turns to something else.
   Connection* evict_waiting(const Connection* except = nullptr);

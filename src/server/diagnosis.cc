@@ -25,14 +25,15 @@ Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
   for (;;) {
     auto answer = model.answer(input.photo, input.wish);
     if (answer || answer.error().code != Errc::no_memory || app.draining) return answer;
+    if (Clock::now() >= patience) return answer;
     if (app.workers.busy() <= 1) {
-      // Nobody is there to wait for; old results give way to a new one.
+      // Nobody is there to wait for; old results give way to a new one. Where the system had no
+      // memory, the error says of no bytes that they are missing.
       const Error& error = answer.error();
-      if (!app.results.make_room(error.needed - std::min(error.needed, error.available)))
-        return answer;
+      const Bytes missing = error.needed - std::min(error.needed, error.available);
+      if (!app.results.make_room(std::max<Bytes>(missing, 1))) return answer;
       continue;
     }
-    if (Clock::now() >= patience) return answer;
     std::this_thread::sleep_for(kMemoryPoll);
   }
 }
@@ -80,9 +81,8 @@ history::Parts parts_of(const diagnose::Answer& answer, std::string_view json) {
 // Into the history; the database holds the row once more while it writes it.
 Result<void> remember(App& app, const history::Record& record, const history::Parts& parts) {
   const Bytes row = parts.json.size() + parts.overlay_png.size() + parts.photo_jpeg.size();
-  auto hold = app.ledger.reserve(Category::encode, row);
-  if (!hold && app.results.make_room(row)) hold = app.ledger.reserve(Category::encode, row);
-  if (!hold) return tl::make_unexpected(std::move(hold).error());
+  Reservation hold;
+  TRY_VOID(app.make_room(hold, row));
   return app.history->add(record, parts);
 }
 
@@ -114,10 +114,13 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
   return Diagnosed{std::move(*answer), lease->share(), lease->name(), lease->version()};
 }
 
-boost::json::object to_native(Diagnosed& diagnosed) {
+Result<boost::json::object> to_native(App& app, Diagnosed& diagnosed, Reservation& hold,
+                                      Bytes picture_bytes) {
   const diagnose::Card& card = diagnosed.model->card();
-  // Set aside, so that nobody makes text of it that is thrown away.
   auto& explanation = diagnosed.answer.explanation;
+  if (explanation)
+    TRY_VOID(app.make_room(hold, diagnose::document_bytes(picture_bytes, explanation->map.size())));
+  // Set aside, so that nobody makes text of it that is thrown away.
   auto overlay =
       explanation ? std::exchange(explanation->overlay_png, {}) : diagnose::EncodedPicture();
   json::value value = diagnose::to_json(diagnosed.answer, card);

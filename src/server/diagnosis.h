@@ -20,8 +20,10 @@ tl::expected<Diagnosed, HttpResponse> diagnose_photo(App& app, const HttpRequest
                                                      std::string_view version = {});
 
 // The native answer without the overlay's bytes: what is kept under the id. Every prediction has
-// the display names of its class, too. `diagnosed` is as it was afterwards.
-boost::json::object to_native(Diagnosed& diagnosed);
+// the display names of its class, too. `diagnosed` is as it was afterwards. `hold` grows by what
+// the answer takes as values and as text, with a picture of `picture_bytes` in base64.
+Result<boost::json::object> to_native(App& app, Diagnosed& diagnosed, Reservation& hold,
+                                      Bytes picture_bytes = 0);
 
 // Keeps the result under its id, and in the history where there is one. What cannot be kept is said
 // in `warnings` of `native`. False where it is in neither.

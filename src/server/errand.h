@@ -15,7 +15,8 @@ namespace dermlens::server {
 inline constexpr std::chrono::seconds kChoreDeadline{120};
 
 // Runs the request's handler on `pool`, a member of `app`. Absent: the client has gone, and there
-// is nobody to answer. A request that still waits at its deadline gets 504 and is never computed.
+// is nobody to answer; one that has closed its sending side only looks just like that, and counts
+// as gone, too. A request that still waits at its deadline gets 504 and is never computed.
 // `socket` must live until this returns.
 boost::asio::awaitable<std::optional<HttpResponse>> run_errand(
     boost::asio::ip::tcp::socket& socket, std::shared_ptr<App> app, Workers* pool,

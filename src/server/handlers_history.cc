@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "diagnose/json_text.h"
 #include "server/errors.h"
 #include "server/handlers.h"
 #include "server/page_values.h"
@@ -18,7 +19,7 @@ namespace json = boost::json;
 
 constexpr std::int64_t kDay = 24 * 60 * 60;
 constexpr std::size_t kPage = 50;
-constexpr std::size_t kMostCsvLines = 20'000;
+constexpr std::int64_t kMostCsvLines = 20'000;
 
 Result<history::Store*> store_of(const App& app) {
   if (app.history == nullptr)
@@ -99,14 +100,14 @@ void add_rows(Values& values, const std::vector<history::Record>& records) {
   }
 }
 
-// The rows of a list, and the room that they and what is made of them take.
+// The rows of a list, and the room that they take and, until they are text, what is made of them.
 struct Rows {
   std::vector<history::Record> records;
   Reservation hold;
 };
 
 Result<Rows> read_rows(App& app, history::Store& store, const history::Filter& filter) {
-  // As JSON or as a page's values they are there twice more, and once as text.
+  // As JSON, a page's values or lines they are there once more, with a good deal around them.
   constexpr Bytes kCopies = 4;
   TRY(const Bytes bytes, store.weigh(filter));
   TRY(Reservation hold, app.ledger.reserve(Category::encode, bytes * kCopies));
@@ -120,40 +121,41 @@ Result<HttpResponse> get_history(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(const history::Filter filter, read_filter(request));
   TRY(const std::int64_t total, store->count(filter));
-  TRY(Rows found, read_rows(app, *store, filter));
+  TRY(const Rows found, read_rows(app, *store, filter));
   json::array rows;
   for (const history::Record& record : found.records) rows.push_back(to_json(record));
-  HttpResponse response = json_response(json::object{{"total", total},
-                                                     {"offset", filter.offset},
-                                                     {"limit", filter.limit},
-                                                     {"results", std::move(rows)}});
-  response.hold = std::move(found.hold);
+  const json::object document{{"total", total},
+                              {"offset", filter.offset},
+                              {"limit", filter.limit},
+                              {"results", std::move(rows)}};
+  HttpResponse response;
+  TRY_VOID(app.make_room(response.hold, text_bytes(document)));
+  response.body = to_text(document);
   return response;
 }
 
 Result<HttpResponse> get_history_csv(App& app, HttpRequest& request) {
   TRY(history::Store* const store, store_of(app));
   TRY(history::Filter filter, read_filter(request));
+  TRY(const std::int64_t total, store->count(filter));
+  if (total > kMostCsvLines)
+    return fail(Errc::usage, "these are too many results for one file (", total, ", ",
+                kMostCsvLines, "): ask for fewer days with 'from' and 'to'");
   HttpResponse response;
   response.content_type = "text/csv; charset=utf-8";
   response.headers.emplace_back("Content-Disposition",
                                 "attachment; filename=\"dermlens-history.csv\"");
   response.body = history::csv_header();
   filter.limit = history::kMaxList;
-  for (filter.offset = 0; filter.offset < kMostCsvLines; filter.offset += history::kMaxList) {
+  for (filter.offset = 0;; filter.offset += history::kMaxList) {
     TRY(const Rows rows, read_rows(app, *store, filter));
     std::string lines;
     for (const history::Record& record : rows.records) lines += history::csv_line(record);
     const Bytes needed = (response.body.size() + lines.size()) * 2;
-    if (response.hold.bytes() == 0) {
-      TRY(response.hold, app.ledger.reserve(Category::encode, needed));
-    } else {
-      TRY_VOID(response.hold.resize(needed));
-    }
+    TRY_VOID(app.make_room(response.hold, needed - std::min(needed, response.hold.bytes())));
     response.body += lines;
-    if (rows.records.size() < history::kMaxList) break;
+    if (rows.records.size() < history::kMaxList) return response;
   }
-  return response;
 }
 
 // ?older_than_days=N: deletes what is older.
@@ -164,6 +166,7 @@ Result<HttpResponse> delete_history(App& app, HttpRequest& request) {
   TRY(const std::size_t days, count_parameter(request, "older_than_days", 0));
   const std::int64_t now = std::time(nullptr) + (days == 0 ? 1 : 0);
   const auto span = static_cast<std::int64_t>(std::min<std::size_t>(days, 100'000)) * kDay;
+  app.results.erase_before(now - span);
   TRY(const std::int64_t gone, store->erase_before(now - span));
   return json_response(json::object{{"deleted", gone}});
 }

@@ -21,15 +21,15 @@ Result<HttpResponse> answer_natively(App& app, HttpRequest& request, bool explai
   TRY(const PhotoInput input, read_photo_input(app, request, explain));
   auto diagnosed = diagnose_photo(app, request, input, request.parameter("model").value_or(""));
   if (!diagnosed) return std::move(diagnosed).error();
-  json::object native = to_native(*diagnosed);
+  const auto& explanation = diagnosed->answer.explanation;
+  const Bytes picture =
+      explanation && input.overlay_in_answer ? explanation->overlay_png.size() : 0;
+  HttpResponse response;
+  // Before anything is kept: who hears of no memory asks again, and finds nothing twice.
+  TRY(json::object native, to_native(app, *diagnosed, response.hold, picture));
   const bool kept = input.keep && keep_result(app, input, *diagnosed, native);
   diagnosed->answer.photo_jpeg = {};  // it is kept, or nobody wants it
-  HttpResponse response;
-  const auto& explanation = diagnosed->answer.explanation;
   if (explanation) {
-    TRY(response.hold, app.ledger.reserve(Category::encode,
-                                          diagnose::document_bytes(explanation->overlay_png.size(),
-                                                                   explanation->map.size())));
     json::object& out = native["explanations"].as_array().front().as_object();
     if (!input.map_in_answer) out.erase("map");
     if (input.overlay_in_answer)

@@ -44,10 +44,13 @@ void add_limits(Values& values, const App& app, const HttpRequest& request,
     values.append("limits").set("text", limit.in(language_of(request)));
 }
 
-Result<HttpResponse> page_response(const App& app, const HttpRequest& request,
-                                   std::string_view name, const Values& values) {
+Result<HttpResponse> page_response(App& app, const HttpRequest& request, std::string_view name,
+                                   const Values& values) {
   HttpResponse response;
-  TRY(response.body, app.pages->render(name, values));
+  TRY(const auto page, app.pages->find(name));
+  if (const Bytes size = page->size(values); size > kSmallAnswer)
+    TRY_VOID(app.make_room(response.hold, size));
+  response.body = page->render(values);
   response.content_type = "text/html; charset=utf-8";
   if (const auto asked = request.parameter("lang"); asked && *asked == language_of(request))
     response.headers.emplace_back(
@@ -96,7 +99,7 @@ std::string safe_next(std::string_view next) {
   return fine ? std::string(next) : "/";
 }
 
-Result<HttpResponse> login_page(const App& app, const HttpRequest& request, std::string next,
+Result<HttpResponse> login_page(App& app, const HttpRequest& request, std::string next,
                                 std::string_view trouble) {
   Values values = page_values(app, request);
   values.set("next", std::move(next));

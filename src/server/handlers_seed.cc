@@ -45,9 +45,14 @@ Result<HttpResponse> post_upload(App& app, HttpRequest& request) {
   input.wish.photo = true;
   auto diagnosed = diagnose_photo(app, request, input);
   if (!diagnosed) return std::move(diagnosed).error();
-  json::object native = to_native(*diagnosed);
+  Reservation hold;
+  TRY(json::object native, to_native(app, *diagnosed, hold));
   const bool kept = keep_result(app, input, *diagnosed, native);
-  if (request.prefers_json()) return json_response(native);
+  if (request.prefers_json()) {
+    HttpResponse response = json_response(native);
+    response.hold = std::move(hold);
+    return response;
+  }
   if (!kept) return fail(Errc::no_memory, "the result could not be kept: memory is short");
   return redirect("/result/" + diagnosed->answer.id + "/", 302);
 }

@@ -43,37 +43,44 @@ std::size_t count_numbers(const json::value& value) {
   return count;
 }
 
+// `hold`, which grows, is of the answer that the value becomes a part of.
 using Answered = tl::expected<json::value, HttpResponse>;
 
 Answered refused(const Error& error) { return tl::make_unexpected(error_response(error)); }
 
-Answered answer_photo(App& app, HttpRequest& request, std::string_view text,
-                      const PhotoInput& wish) {
+Answered answer_photo(App& app, HttpRequest& request, std::string_view text, const PhotoInput& wish,
+                      Reservation& hold) {
   PhotoInput input = wish;
   auto photo = decode_photo_text(text, request.body.bytes(), app.options.max_upload);
   if (!photo) return refused(photo.error());
   input.photo = *photo;
   auto diagnosed = diagnose_photo(app, request, input, request.captures[0]);
   if (!diagnosed) return tl::make_unexpected(std::move(diagnosed).error());
-  json::object native = to_native(*diagnosed);
-  native.erase("id");  // nothing is kept under it
-  return json::value(std::move(native));
+  auto native = to_native(app, *diagnosed, hold);
+  if (!native) return refused(native.error());
+  native->erase("id");  // nothing is kept under it
+  return json::value(std::move(*native));
 }
 
 // Every number of the list goes in as it is; the model's first output comes out.
-Answered answer_tensor(App& app, const HttpRequest& request, const json::value& instance) {
+Answered answer_tensor(App& app, const HttpRequest& request, const json::value& instance,
+                       Reservation& hold) {
   auto lease = app.models->acquire(request.captures[0], {}, request.deadline);
   if (!lease) return tl::make_unexpected(error_response(lease.error(), Blame::model));
-  auto hold = app.ledger.reserve(Category::bodies, count_numbers(instance) * 2 * sizeof(float));
-  if (!hold) return refused(hold.error());
+  auto room = app.ledger.reserve(Category::bodies, count_numbers(instance) * 2 * sizeof(float));
+  if (!room) return refused(room.error());
   std::vector<float> values;
   flatten(instance, values);
   for (const float value : values)
     if (std::isnan(value))
       return refused(Error{Errc::malformed, "an instance holds something that is no number", 0, 0});
+  const auto start = Clock::now();
   const auto results = lease->model().infer(values);
   if (!results && results.error().code == Errc::corrupt) lease->distrust();
   if (!results) return refused(results.error());
+  app.metrics.inferred(std::chrono::duration<double>(Clock::now() - start).count());
+  const Bytes text = diagnose::document_bytes(0, results->front().values.size());
+  if (auto held = app.make_room(hold, text); !held) return refused(held.error());
   json::array out;
   for (const float value : results->front().values) out.emplace_back(static_cast<double>(value));
   return json::value(std::move(out));
@@ -92,22 +99,30 @@ Result<HttpResponse> answer(App& app, HttpRequest& request, bool explain) {
   wish.wish.overlay = wish.wish.photo = false;
   json::array predictions;
   json::array explanations;
+  Reservation hold;
   for (const json::value& instance : *list) {
     const json::string* text = photo_text(instance);
     if (text == nullptr && (explain || !instance.is_array()))
       return fail(Errc::malformed, "an instance is neither a photo nor a tensor");
-    Answered one = text != nullptr ? answer_photo(app, request, *text, wish)
-                                   : answer_tensor(app, request, instance);
+    Answered one = text != nullptr ? answer_photo(app, request, *text, wish, hold)
+                                   : answer_tensor(app, request, instance, hold);
     if (!one) return std::move(one).error();
     if (explain) {
-      explanations.push_back(*one);
-      one->as_object().erase("explanations");
+      // Both lists have all but the maps, which are large.
+      json::object& native = one->as_object();
+      json::value maps = std::move(native["explanations"]);
+      native.erase("explanations");
+      json::object explained = native;
+      explained["explanations"] = std::move(maps);
+      explanations.push_back(std::move(explained));
     }
     predictions.push_back(std::move(*one));
   }
   json::object out{{"predictions", std::move(predictions)}};
   if (explain) out["explanations"] = std::move(explanations);
-  return json_response(out);
+  HttpResponse response = json_response(out);
+  response.hold = std::move(hold);
+  return response;
 }
 
 }  // namespace

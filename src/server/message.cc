@@ -98,6 +98,11 @@ std::optional<std::string_view> HttpRequest::parameter(std::string_view name) co
   return std::nullopt;
 }
 
+std::string HttpRequest::media_type() const {
+  const std::string_view type = header("content-type");
+  return lower_case(trimmed(type.substr(0, type.find(';'))));
+}
+
 std::string_view HttpRequest::cookie(std::string_view name) const {
   std::string_view rest = header("cookie");
   while (!rest.empty()) {
@@ -143,6 +148,13 @@ Result<Target> parse_target(std::string_view text) {
   for (const auto& parameter : parameters)
     target.query.emplace_back(parameter.key, parameter.value);
   return target;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
 }
 
 std::string percent_encoded(std::string_view text, std::string_view kept) {

@@ -65,6 +65,8 @@ struct HttpRequest {
   // Valid while the request lives.
   std::string_view header(std::string_view name) const;
   std::optional<std::string_view> parameter(std::string_view name) const;
+  // What Content-Type names, in lower case and without parameters: "image/jpeg".
+  std::string media_type() const;
   // The value of a cookie; empty where there is none.
   std::string_view cookie(std::string_view name) const;
   // Whether Accept puts `type` ("text/html", "application/json") before the other one.
@@ -100,6 +102,9 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> query;
 };
 Result<Target> parse_target(std::string_view text);
+
+// A to Z as a to z; of the rest nothing changes.
+std::string lower_case(std::string_view text);
 
 // Percent-encodes whatever is neither a letter nor a digit nor in `kept`.
 std::string percent_encoded(std::string_view text, std::string_view kept);

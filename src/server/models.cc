@@ -15,6 +15,14 @@ namespace {
 
 constexpr std::size_t kMaxModels = 1024;
 
+// A model that is known and has no file is our trouble and not a wrong name; where it lay is
+// nobody's business.
+Result<FileStamp> stamp_of_known(const ModelEntry& entry) {
+  auto stamp = stamp_of(entry.path);
+  if (!stamp) return fail(Errc::io, "the model's file is gone (", entry.name, ")");
+  return stamp;
+}
+
 }  // namespace
 
 std::string_view to_string(ModelState state) {
@@ -166,7 +174,7 @@ Result<void> Models::load_locked(std::unique_lock<std::mutex>& lock, ModelEntry&
   entry.state = ModelState::loading;
   const auto start = Clock::now();
   lock.unlock();
-  const auto stamp = stamp_of(entry.path);
+  const auto stamp = stamp_of_known(entry);
   lock.lock();
   Result<std::shared_ptr<diagnose::Model>> loaded =
       stamp ? load_roomily(lock, entry) : tl::make_unexpected(stamp.error());
@@ -199,7 +207,7 @@ Result<void> Models::load(std::string_view name, std::string_view version,
   if (entry->state == ModelState::unloaded) return load_locked(lock, *entry);
   entry->withdrawn = false;
   lock.unlock();
-  const auto now = stamp_of(entry->path);
+  const auto now = stamp_of_known(*entry);
   lock.lock();
   if (!now) return tl::make_unexpected(now.error());
   // Where it was unloaded meanwhile, the next load reads the new file anyway.

@@ -97,14 +97,14 @@ Result<void> Models::replace_locked(std::unique_lock<std::mutex>& lock, ModelEnt
   while (!loaded && short_of_memory(loaded.error()) && !could_fit(loaded.error()) && sessions > 1)
     loaded = load_file(entry.path, how, sessions /= 2);
   lock.lock();
-  if (!loaded && could_fit(loaded.error())) {
+  if (!loaded && !could_fit(loaded.error())) return tl::make_unexpected(std::move(loaded).error());
+  if (entry.state != ModelState::ready) return {};  // unloaded meanwhile: the next load reads it
+  if (!loaded) {
     // Not beside the old one: requests wait while it makes room.
     TRY_VOID(drain_locked(lock, entry, deadline));
     drop_locked(lock, entry);
     return load_locked(lock, entry);
   }
-  if (!loaded) return tl::make_unexpected(std::move(loaded).error());
-  if (entry.state != ModelState::ready) return {};  // unloaded meanwhile: the next load reads it
   auto old = std::exchange(entry.model, std::move(*loaded));  // its requests finish on it
   entry.stamp = stamp;
   entry.last_used = Clock::now();

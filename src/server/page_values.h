@@ -17,9 +17,10 @@ Values page_values(const App& app, const HttpRequest& request);
 void add_limits(Values& values, const App& app, const HttpRequest& request,
                 std::string_view model_name);
 
-// Renders one of the six templates. With ?lang= the choice is remembered in a cookie.
-Result<HttpResponse> page_response(const App& app, const HttpRequest& request,
-                                   std::string_view name, const Values& values);
+// Renders one of the six templates, a large page in room that is reserved for it. With ?lang= the
+// choice is remembered in a cookie.
+Result<HttpResponse> page_response(App& app, const HttpRequest& request, std::string_view name,
+                                   const Values& values);
 
 // "2025-01-31 14:05" in UTC.
 std::string minute_of(std::time_t time);

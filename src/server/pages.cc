@@ -9,12 +9,12 @@ namespace {
 constexpr std::array<std::string_view, 6> kNames{"page",   "result",  "login",
                                                  "system", "history", "error"};
 
-Result<Template> read_template(const Assets& assets, std::string_view name) {
+Result<std::shared_ptr<const Template>> read_template(const Assets& assets, std::string_view name) {
   const auto asset = assets.find("templates/" + std::string(name) + ".html");
   if (!asset) return fail(Errc::malformed, "the page's template '", name, "' is missing");
   auto parsed = Template::parse(asset->content);
   if (!parsed) return within(name, std::move(parsed).error());
-  return parsed;
+  return std::make_shared<const Template>(std::move(*parsed));
 }
 
 }  // namespace
@@ -22,20 +22,17 @@ Result<Template> read_template(const Assets& assets, std::string_view name) {
 Result<std::unique_ptr<Pages>> Pages::open(const Assets& assets) {
   std::unique_ptr<Pages> pages(new Pages(assets));
   for (const std::string_view name : kNames) {
-    TRY(Template parsed, read_template(assets, name));
+    TRY(auto parsed, read_template(assets, name));
     pages->templates_.emplace(name, std::move(parsed));
   }
   return pages;
 }
 
-Result<std::string> Pages::render(std::string_view name, const Values& values) const {
-  if (assets_.from_folder()) {
-    TRY(const Template fresh, read_template(assets_, name));
-    return fresh.render(values);
-  }
+Result<std::shared_ptr<const Template>> Pages::find(std::string_view name) const {
+  if (assets_.from_folder()) return read_template(assets_, name);
   const auto found = templates_.find(name);
   CHECK(found != templates_.end());
-  return found->second.render(values);
+  return found->second;
 }
 
 std::string_view language_of(const HttpRequest& request) {

@@ -19,15 +19,14 @@ class Pages {
   static Result<std::unique_ptr<Pages>> open(const Assets& assets);
 
   // `name` is one of the six ("page", "result", "login", "system", "history", "error"). From a
-  // folder
-  // (--web-dir) it is read anew.
-  Result<std::string> render(std::string_view name, const Values& values) const;
+  // folder (--web-dir) it is read anew.
+  Result<std::shared_ptr<const Template>> find(std::string_view name) const;
 
  private:
   explicit Pages(const Assets& assets) : assets_(assets) {}
 
   const Assets& assets_;
-  std::map<std::string, Template, std::less<>> templates_;
+  std::map<std::string, std::shared_ptr<const Template>, std::less<>> templates_;
 };
 
 // "vi" or "en": ?lang=, else the cookie `lang`, else Accept-Language, else vi.

@@ -143,11 +143,11 @@ int hex_digit(char c) {
   return -1;
 }
 
-// Decodes %XX in place. A '+' stays one: in base64 it is a digit, whatever forms mean by it.
-Result<std::string_view> unescape(std::span<char> text) {
+// Decodes %XX in place, and '+' to what stands in `plus`.
+Result<std::string_view> unescape(std::span<char> text, char plus) {
   std::size_t written = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
+    char c = text[i] == '+' ? plus : text[i];
     if (c == '%') {
       const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
       const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
@@ -170,8 +170,11 @@ Result<void> read_urlencoded(HttpRequest& request, PhotoInput& input, Bytes max_
     const std::size_t equals = std::min(rest.find('='), end);
     const std::string_view name = rest.substr(0, equals);
     const std::size_t from = std::min(equals + 1, end);
-    TRY(const std::string_view value, unescape({begin + at + from, end - from}));
-    if (name == "image") {
+    const bool is_photo = name == "image";
+    // In base64 it is a digit, which not every client escapes.
+    const char plus = is_photo ? '+' : ' ';
+    TRY(const std::string_view value, unescape({begin + at + from, end - from}, plus));
+    if (is_photo) {
       if (photo) return fail(Errc::malformed, "more than one field 'image'");
       photo = value;
     } else {
@@ -233,8 +236,7 @@ Result<PhotoInput> read_photo_input(App& app, HttpRequest& request, bool explain
   input.wish.overlay = explain;
   input.wish.photo = explain;
   for (const auto& [name, value] : request.query) TRY_VOID(apply_parameter(input, name, value));
-  const std::string_view type = request.header("content-type");
-  const std::string_view media = type.substr(0, type.find(';'));
+  const std::string media = request.media_type();
   const Bytes most = app.options.max_upload;
   if (media.starts_with("multipart/")) {
     TRY_VOID(read_form_data(request, input, most));
@@ -247,7 +249,7 @@ Result<PhotoInput> read_photo_input(App& app, HttpRequest& request, bool explain
   } else {
     return fail(Errc::unsupported,
                 "a photo comes as multipart/form-data, image/*, JSON or a form (",
-                media.substr(0, 60), ")");
+                std::string_view(media).substr(0, 60), ")");
   }
   if (input.photo.empty()) return fail(Errc::malformed, "the photo is empty");
   if (input.photo.size() > most)

@@ -146,7 +146,7 @@ void write_gauges(const App& app, std::string& out) {
                  static_cast<double>(app.ledger.reserved(category)));
   }
   write_metric_head(out, "dermlens_memory_refused_total", "counter", "Refused reservations.");
-  write_sample(out, "dermlens_memory_refused_total", {}, static_cast<double>(app.ledger.refused()));
+  write_sample(out, "dermlens_memory_refused_total", {}, static_cast<double>(app.refused()));
   gauge("dermlens_queue_depth", "Requests that wait.", static_cast<double>(app.workers.depth()));
   const auto model = app.models->peek();
   const auto busy = static_cast<double>(app.workers.busy());

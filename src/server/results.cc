@@ -60,10 +60,15 @@ bool Results::erase(std::string_view id) {
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(std::string(id));
   if (found == by_id_.end()) return false;
-  bytes_ -= found->second->bytes;
-  order_.erase(found->second);
-  by_id_.erase(found);
+  drop(found->second);
   return true;
+}
+
+void Results::erase_before(std::int64_t seconds) {
+  const std::chrono::system_clock::time_point end{std::chrono::seconds(seconds)};
+  const std::lock_guard lock(mutex_);
+  for (auto entry = order_.begin(); entry != order_.end();)
+    entry = entry->result->created < end ? drop(entry) : std::next(entry);
 }
 
 bool Results::make_room(Bytes bytes) {
@@ -96,10 +101,10 @@ std::size_t Results::count() const {
   return order_.size();
 }
 
-void Results::drop_oldest() {
-  bytes_ -= order_.front().bytes;
-  by_id_.erase(order_.front().result->id);
-  order_.pop_front();
+Results::Order::iterator Results::drop(Order::iterator entry) {
+  bytes_ -= entry->bytes;
+  by_id_.erase(entry->result->id);
+  return order_.erase(entry);
 }
 
 }  // namespace dermlens::server

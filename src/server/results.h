@@ -38,6 +38,8 @@ class Results {
   // Null where there is none (any more).
   std::shared_ptr<const StoredResult> find(std::string_view id);
   bool erase(std::string_view id);
+  // Drops what was made before that second (since 1970).
+  void erase_before(std::int64_t seconds);
   // Drops the oldest until `bytes` are free again or none are left; false where there was none.
   bool make_room(Bytes bytes);
   // Keeps no more than `bytes` from now on.
@@ -54,7 +56,8 @@ class Results {
     Bytes bytes = 0;
   };
   using Order = std::list<Entry>;
-  void drop_oldest();
+  Order::iterator drop(Order::iterator entry);
+  void drop_oldest() { drop(order_.begin()); }
 
   Ledger& ledger_;
   const std::chrono::seconds time_to_live_;

@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <exception>
 
 #include "base/checked.h"
 #include "memory/process.h"
@@ -30,12 +31,14 @@ constexpr std::chrono::seconds kHousekeeping{5};
 
 // What the coroutines of the listener share; on the I/O thread only.
 struct Listener {
-  Listener(asio::io_context& io, std::shared_ptr<App> shared_app)
-      : acceptor(io),
+  Listener(asio::io_context& context, std::shared_ptr<App> shared_app)
+      : io(context),
+        acceptor(io),
         signals(io, SIGTERM, SIGINT),
         app(std::move(shared_app)),
         connections(std::make_shared<Connections>(app->options.max_connections)) {}
 
+  asio::io_context& io;
   tcp::acceptor acceptor;
   asio::signal_set signals;
   std::shared_ptr<App> app;
@@ -86,7 +89,13 @@ asio::awaitable<void> accept_clients(std::shared_ptr<Listener> listener) {
 // Hands what nobody waits for to a pool.
 void push(Workers& pool, const std::shared_ptr<App>& app, std::function<void(App&)> work) {
   auto ticket = std::make_shared<Ticket>();
-  ticket->run = [app, work = std::move(work)] { work(*app); };
+  ticket->run = [app, work = std::move(work)] {
+    try {
+      work(*app);
+    } catch (const std::exception& error) {
+      log(LogLevel::error, std::string("housekeeping failed: ") + error.what());
+    }
+  };
   ticket->finished = [] {};
   if (auto pushed = pool.push(ticket); !pushed)
     log(LogLevel::warning, "housekeeping is behind: " + pushed.error().message);
@@ -131,7 +140,7 @@ asio::awaitable<void> watch_memory(std::shared_ptr<Listener> listener) {
 }
 
 // After the signal: no new clients, idle ones are sent away, the others get their answers.
-asio::awaitable<void> end_on_signal(std::shared_ptr<Listener> listener, asio::io_context* io) {
+asio::awaitable<void> end_on_signal(std::shared_ptr<Listener> listener) {
   co_await listener->signals.async_wait(kTuple);
   App& app = *listener->app;
   app.draining = true;
@@ -140,14 +149,30 @@ asio::awaitable<void> end_on_signal(std::shared_ptr<Listener> listener, asio::io
   boost::system::error_code ignored;
   listener->acceptor.close(ignored);
   const auto end = Clock::now() + app.options.deadline;
-  asio::steady_timer timer(*io);
+  asio::steady_timer timer(listener->io);
   while (listener->connections->size() != 0 && Clock::now() < end) {
     listener->connections->close_waiting();
     timer.expires_after(kDrainPoll);
     co_await timer.async_wait(kTuple);
   }
   listener->connections->close_all();
-  io->stop();
+  listener->io.stop();
+}
+
+// For what runs as long as the server does: where it fails, for want of memory mostly, it begins
+// again instead of ending unheard.
+using Loop = asio::awaitable<void> (*)(std::shared_ptr<Listener> listener);
+
+void keep_running(const std::shared_ptr<Listener>& listener, Loop loop) {
+  asio::co_spawn(listener->io, loop(listener), [listener, loop](const std::exception_ptr& failure) {
+    if (!failure) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      log(LogLevel::error, std::string("a part of the server begins again: ") + error.what());
+    }
+    keep_running(listener, loop);
+  });
 }
 
 void announce(const Listener& listener) {
@@ -190,10 +215,8 @@ Result<void> serve(const Options& options) {
   ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
   TRY_VOID(bind(*listener));
   announce(*listener);
-  asio::co_spawn(io, accept_clients(listener), asio::detached);
-  asio::co_spawn(io, keep_house(listener), asio::detached);
-  asio::co_spawn(io, watch_memory(listener), asio::detached);
-  asio::co_spawn(io, end_on_signal(listener, &io), asio::detached);
+  for (const Loop loop : {accept_clients, keep_house, watch_memory, end_on_signal})
+    keep_running(listener, loop);
   if (options.preload) {
     push(app->controls, app, [](App& a) {
       const auto model = a.models->use({}, {}, Clock::now() + std::chrono::minutes(10));

@@ -117,32 +117,42 @@ Result<Template> Template::parse(std::string_view text) {
   return parsed;
 }
 
+// Hands every piece of text to `take`.
+template <class Take>
 void Template::render_pieces(const std::vector<Piece>& pieces, const Scope& scope,
-                             std::string& out) {
+                             const Take& take) {
   for (const Piece& piece : pieces) {
     if (piece.kind == Piece::Kind::text) {
-      out += piece.text;
+      take(piece.text);
       continue;
     }
     const Values::Value* value = scope.find(piece.text);
     const bool holds = value != nullptr && (value->is_list ? !value->list.empty() : value->truth);
     if (piece.kind == Piece::Kind::value) {
-      if (value != nullptr) out += escape_html(value->text);
+      if (value != nullptr) take(escape_html(value->text));
     } else if (piece.kind == Piece::Kind::inverted) {
-      if (!holds) render_pieces(piece.inner, scope, out);
+      if (!holds) render_pieces(piece.inner, scope, take);
     } else if (holds && value->is_list) {
       for (const Values& element : value->list)
-        render_pieces(piece.inner, Scope{element, &scope}, out);
+        render_pieces(piece.inner, Scope{element, &scope}, take);
     } else if (holds) {
-      render_pieces(piece.inner, scope, out);
+      render_pieces(piece.inner, scope, take);
     }
   }
 }
 
 std::string Template::render(const Values& values) const {
   std::string out;
-  render_pieces(pieces_, Scope{values, nullptr}, out);
+  out.reserve(size(values));
+  render_pieces(pieces_, Scope{values, nullptr}, [&out](std::string_view text) { out += text; });
   return out;
+}
+
+std::size_t Template::size(const Values& values) const {
+  std::size_t size = 0;
+  render_pieces(pieces_, Scope{values, nullptr},
+                [&size](std::string_view text) { size += text.size(); });
+  return size;
 }
 
 }  // namespace dermlens::server

@@ -122,6 +122,8 @@ class Template {
   static Result<Template> parse(std::string_view text);
 
   std::string render(const Values& values) const;
+  // How long that will be.
+  std::size_t size(const Values& values) const;
 
  private:
   struct Piece {
@@ -133,7 +135,8 @@ class Template {
   struct Scope;
   static Result<std::vector<Piece>> parse_pieces(std::string_view text, std::size_t& at,
                                                  std::string_view closing, int depth);
-  static void render_pieces(const std::vector<Piece>& pieces, const Scope& scope, std::string& out);
+  template <class Take>
+  static void render_pieces(const std::vector<Piece>& pieces, const Scope& scope, const Take& take);
 
   std::vector<Piece> pieces_;
 };

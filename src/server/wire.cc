@@ -32,13 +32,6 @@ Method method_of(http::verb verb) {
   }
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 Header refuse(Header header, unsigned status, std::string_view sentence) {
@@ -103,13 +96,13 @@ Header read_header(const HeaderParser& parser) {
   std::size_t count = 0;
   for (const auto& field : message) {
     if (++count > kMaxFields) return refuse(std::move(header), 431, "too many header fields");
-    request.headers.emplace_back(lower(view(field.name_string())), std::string(field.value()));
+    request.headers.emplace_back(lower_case(view(field.name_string())), std::string(field.value()));
   }
   if (!read_length(parser, header.framing))
     return refuse(std::move(header), 400, "Content-Length is not one number");
   if (message.version() == 11 && message.count(http::field::host) != 1)
     return refuse(std::move(header), 400, "HTTP/1.1 needs one Host field");
-  if (const std::string expect = lower(request.header("expect")); expect == "100-continue")
+  if (const std::string expect = lower_case(request.header("expect")); expect == "100-continue")
     header.framing.expects_continue = message.version() == 11;
   else if (!expect.empty())
     return refuse(std::move(header), 417, "only 100-continue can be expected");

@@ -1,8 +1,10 @@
 """--history: results survive a restart, are listed, searched, exported and deleted."""
 
+import contextlib
 import csv
 import io
 import os
+import sqlite3
 import unittest
 
 import harness
@@ -74,6 +76,25 @@ class History(unittest.TestCase):
             self.assertEqual(server.request("DELETE", "/api/v1/history").status, 400)
             gone = server.request("DELETE", "/api/v1/history?older_than_days=0").json()
             self.assertEqual(gone["deleted"], 1)
+            for part in ("", "/photo.jpg"):
+                self.assertEqual(server.get("/api/v1/results/" + names[2] + part).status, 404)
+
+    def test_a_table_that_is_not_whole_is_none(self):
+        with self.server() as server:
+            self.upload(server)
+        with contextlib.closing(sqlite3.connect(self.path)) as database, database:
+            columns = [row[1] for row in database.execute("PRAGMA table_info(results)")]
+            changed = {"id": "printf('%032x', n)", "created": "n", "overlay": "x''", "photo": "x''"}
+            copied = ", ".join(changed.get(column, column) for column in columns)
+            database.execute(f"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t "
+                             f"WHERE n < 20000) INSERT INTO results SELECT {copied} "
+                             "FROM t, results")
+        with self.server() as server:
+            answer = server.get("/api/v1/history.csv")
+            self.assertEqual(answer.status, 400, answer.body[:300])
+            self.assertIn("20001", answer.json()["error"])
+            answer = server.get("/api/v1/history.csv?to=1999-01-01")
+            self.assertEqual((answer.status, answer.body.count(b"\r\n")), (200, 20001))
 
     def test_readers_that_do_not_read_stay_within_the_limit(self):
         with self.server("--memory-limit", "64M", "--sessions", "1", "--result-ttl", "1s",

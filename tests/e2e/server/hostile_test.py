@@ -256,6 +256,22 @@ class Crowds(unittest.TestCase):
             for client in idle:
                 client.close()
 
+    def test_who_asks_again_and_again_has_not_waited_long(self):
+        with harness.Server("--max-connections", "16") as server:
+            active = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            active.request("GET", "/health/")
+            active.getresponse().read()
+            first = active.sock
+            idle = []
+            for _ in range(40):
+                idle.append(server.connect())
+                active.request("GET", "/health/")
+                self.assertEqual(active.getresponse().read(), b"ok")
+                self.assertIs(active.sock, first, "the connection was ended")
+            active.close()
+            for client in idle:
+                client.close()
+
 
 if __name__ == "__main__":
     harness.main()

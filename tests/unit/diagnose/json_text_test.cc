@@ -47,6 +47,16 @@ TEST(JsonText, EveryTextReadsBackAsItself) {
   EXPECT_EQ(to_text(value.as_object()), to_text(value));
 }
 
+TEST(JsonText, IsNeverLongerThanWasSaid) {
+  for (const char* piece : {"plain", "\"", "\\", "\n", "\x01", "ngứa"}) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i) text += piece;
+    const json::value value{{"a", text}, {"b", json::array{text, 7, 0.25}}};
+    EXPECT_LE(to_text(value).size(), text_bytes(value)) << piece;
+    EXPECT_GE(to_text(value).size() + 100, text_bytes(value)) << piece;
+  }
+}
+
 TEST(JsonText, WhatIsNoUtf8LeavesJsonJson) {
   EXPECT_EQ(to_text(json::object{{"y\xff", "a\x9b"}}), "{\"y\uFFFD\":\"a\uFFFD\"}");
 }

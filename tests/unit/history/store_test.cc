@@ -122,6 +122,27 @@ TEST_F(StoreTest, WhatWasErasedIsInNoFileAnyMore) {
     EXPECT_FALSE(held_somewhere(text)) << text;
 }
 
+TEST_F(StoreTest, ErasingFailsAsLongAsAReaderKeepsTheLog) {
+  const auto store = open();
+  ASSERT_TRUE(store->add(record('a', 100, "x"), parts()));
+  ASSERT_TRUE(store->add(record('b', 200, "x"), parts()));
+  const auto log_size = [this] { return std::filesystem::file_size(path() + "-wal"); };
+  sqlite3* reader = nullptr;
+  ASSERT_EQ(sqlite3_open(path().c_str(), &reader), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM results", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  const auto erased = store->erase(std::string(32, 'a'));
+  ASSERT_FALSE(erased);
+  EXPECT_EQ(erased.error().code, Errc::busy);
+  EXPECT_EQ(store->erase_before(1000).error().code, Errc::busy);
+  EXPECT_GT(log_size(), 0U);
+  EXPECT_TRUE(Store::open(path())) << "a reader is no reason not to start";
+  sqlite3_close(reader);
+  // Nothing is left to erase but in the log.
+  EXPECT_EQ(*store->erase_before(1000), 0);
+  EXPECT_EQ(log_size(), 0U);
+}
+
 TEST_F(StoreTest, AListIsNeverHeavierThanItWasWeighed) {
   const auto store = open();
   for (char digit = 'a'; digit <= 'f'; ++digit) {

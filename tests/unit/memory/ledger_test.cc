@@ -38,6 +38,16 @@ TEST(Ledger, RefusalsCarryTheNumbersAndChangeNothing) {
   EXPECT_EQ(ledger.refused(), 3U);
 }
 
+TEST(Ledger, WhatALoweredLimitRefusesMayFitLater) {
+  Ledger ledger(100);
+  ledger.set_limit(40);
+  EXPECT_EQ(ledger.reserve(Category::decode, 60).error().code, Errc::no_memory);
+  EXPECT_EQ(ledger.reserve(Category::decode, 101).error().code, Errc::over_limit);
+  ledger.set_limit(200);
+  EXPECT_TRUE(ledger.reserve(Category::decode, 150));
+  EXPECT_EQ(ledger.reserve(Category::decode, 201).error().code, Errc::over_limit);
+}
+
 TEST(Ledger, TheNthReservationFailsOnDemand) {
   Ledger ledger(100);
   ledger.fail_at(1);

@@ -1,6 +1,7 @@
 #include "server/admission.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -167,6 +168,57 @@ TEST(Workers, AsManyRunAtOnceAsTheyWereLastToldTo) {
   run_until(12);
   EXPECT_GT(most, 1);
   EXPECT_LE(most, 3);
+}
+
+// No thread can be made while it lives: no address space has room for such a stack.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t endless;
+    pthread_attr_init(&endless);
+    EXPECT_EQ(pthread_attr_setstacksize(&endless, std::size_t{1} << 60), 0);
+    EXPECT_EQ(pthread_setattr_default_np(&endless), 0);
+    pthread_attr_destroy(&endless);
+  }
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_;
+};
+
+TEST(Workers, WithoutAnyThreadTheAnswerIsThatTheyAreBusy) {
+  Workers workers(2, 8);
+  const auto given = ticket([] {});
+  {
+    const NoThreads none;
+    const auto refused = workers.push(given);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::busy);
+  }
+  EXPECT_EQ(workers.depth(), 0U);
+  EXPECT_FALSE(workers.withdraw(given));
+  std::promise<void> ran;
+  ASSERT_TRUE(workers.push(ticket([&ran] { ran.set_value(); })));
+  ran.get_future().wait();
+}
+
+TEST(Workers, WhereNoThreadMoreCanBeMadeThoseThereDoTheWork) {
+  Workers workers(2, 8);
+  Blocker blocker;
+  ASSERT_TRUE(workers.push(blocker.make()));
+  blocker.wait_until_running();
+  std::promise<void> ran;
+  {
+    const NoThreads none;
+    ASSERT_TRUE(workers.push(ticket([&ran] { ran.set_value(); })));
+    workers.resize(3);
+  }
+  blocker.let_go();
+  ran.get_future().wait();
 }
 
 TEST(Workers, GoBehindTheThreadThatTalksToClients) {

@@ -94,6 +94,22 @@ TEST_F(ModelsTest, ALoadThatRunsOutOfMemoryCanBeTriedAgain) {
   EXPECT_EQ(ledger_.reserved(), 0U);
 }
 
+TEST_F(ModelsTest, AFileThatHasGoneIsNoWrongNameAndItsPlaceIsNotTold) {
+  const auto models = open();
+  ASSERT_TRUE(models->load("small", {}, soon()));
+  fs::remove(folder_ / "small.onnx");
+  const auto reloaded = models->load("small", {}, soon());
+  ASSERT_TRUE(models->acquire("small", {}, soon())) << "what is loaded needs no file";
+  ASSERT_TRUE(models->unload("small", {}, soon()));
+  const auto acquired = models->acquire("small", {}, soon());
+  ASSERT_FALSE(reloaded);
+  ASSERT_FALSE(acquired);
+  for (const Error& error : {reloaded.error(), acquired.error()}) {
+    EXPECT_EQ(error.code, Errc::io);
+    EXPECT_EQ(error.message.find(folder_.string()), std::string::npos) << error.message;
+  }
+}
+
 TEST_F(ModelsTest, AskingForWhatIsNotThereHoldsNobodyUp) {
   // Folders that a look into the folder opens, one by one.
   for (int i = 0; i < 1000; ++i) fs::create_directory(folder_ / ("empty-" + std::to_string(i)));

@@ -35,7 +35,11 @@ class PhotoInputTest : public testing::Test {
 TEST_F(PhotoInputTest, APhotoMayComeInEveryWay) {
   const std::vector<std::pair<std::string, std::string>> ways{
       {"image/jpeg", "hello"},
+      {"Image/JPEG", "hello"},
       {"application/octet-stream", "hello"},
+      {"application/json ; charset=utf-8", R"({"data":"aGVsbG8="})"},
+      {"Multipart/Form-Data; boundary=b",
+       "--b\r\nContent-Disposition: form-data; name=image; filename=x\r\n\r\nhello\r\n--b--"},
       {"application/json", R"({"image":{"b64":"aGVsbG8="}})"},
       {"application/json; charset=utf-8", R"({"image":"data:image/png;base64,aGVsbG8="})"},
       {"application/json", R"({"data":"aGVsbG8="})"},
@@ -84,6 +88,16 @@ TEST_F(PhotoInputTest, ParametersComeFromQueryFieldsAndJson) {
   EXPECT_FALSE(input->wish.overlay);
   EXPECT_TRUE(input->map_in_answer);
   EXPECT_EQ(input->note.age, "42");
+}
+
+TEST_F(PhotoInputTest, AFormsPlusIsASpaceButInThePhoto) {
+  HttpRequest made = request("application/x-www-form-urlencoded",
+                             "target=Eczema+Photos&image=++++&symptom=red+itchy%2Bwet");
+  const auto input = read_photo_input(app_, made, true);
+  ASSERT_TRUE(input) << input.error().message;
+  EXPECT_EQ(input->wish.target.text, "Eczema Photos");
+  EXPECT_EQ(input->note.symptom, "red itchy+wet");
+  EXPECT_EQ(text(input->photo), "\xfb\xef\xbe");
 }
 
 TEST_F(PhotoInputTest, WrongParametersAreNamed) {

@@ -59,6 +59,23 @@ TEST(Results, ASmallerBoundDropsTheOldestAtOnce) {
   EXPECT_FALSE(results.put(result('e'), {}, {}));
 }
 
+TEST(Results, WhatWasMadeBeforeASecondGoesAtOnce) {
+  Ledger ledger(1 << 20);
+  Results results(ledger, std::chrono::hours(1), 1 << 20);
+  for (char digit = 'a'; digit <= 'd'; ++digit) {
+    StoredResult made = result(digit);
+    made.created = std::chrono::system_clock::time_point(std::chrono::seconds('d' - digit));
+    ASSERT_TRUE(results.put(std::move(made), "png", {}));
+  }
+  results.erase_before(2);
+  EXPECT_EQ(results.find(std::string(32, 'c')), nullptr);
+  EXPECT_EQ(results.find(std::string(32, 'd')), nullptr);
+  EXPECT_NE(results.find(std::string(32, 'b')), nullptr);
+  results.erase_before(100);
+  EXPECT_EQ(results.count(), 0U);
+  EXPECT_EQ(ledger.reserved(), 0U);
+}
+
 TEST(Results, BytesStayReservedWhileSomebodyReads) {
   Ledger ledger(1 << 20);
   Results results(ledger, std::chrono::hours(1), 1 << 20);
