@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A server under load, ours or the seed's stack: same route, same photo, same client.
 
-  http_peer.py PHOTO.jpg --system seed [--clients 1,4,16] [--requests 20]
+  http_peer.py PHOTO.jpg --system seed [--no-gradcam] [--clients 1,4,16] [--requests 20]
   http_peer.py PHOTO.jpg --system dermlens --binary build/release/dermlens --model M.onnx
                [--memory-limit 512M] [--weights resident] [--precision fp32]
 
@@ -11,7 +11,6 @@ high-water mark is each process's own, so the sum is an upper bound where there 
 
 import argparse
 import base64
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -89,13 +88,6 @@ def wait_until_up(server, port):
     raise SystemExit("the server did not come up")
 
 
-def throughput(url, body, clients, requests):
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        start = time.perf_counter()
-        list(pool.map(lambda _: post(url, body), range(requests)))
-        return requests / (time.perf_counter() - start)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("photo", type=pathlib.Path)
@@ -105,6 +97,8 @@ def main():
     parser.add_argument("--memory-limit")
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--precision", default="fp32", help="only for the report")
+    parser.add_argument("--no-gradcam", dest="gradcam", action="store_false",
+                        help="the seed's ENABLE_GRADCAM=0")
     parser.add_argument("--clients", default="1,4,16")
     parser.add_argument("--requests", type=int, default=20)
     arguments = parser.parse_args()
@@ -117,21 +111,20 @@ def main():
     port = free_port()
     url = f"http://127.0.0.1:{port}/predict_with_gradcam"
     server = subprocess.Popen(command_of(arguments, port), stdout=subprocess.DEVNULL,
-                              stderr=sys.stderr, env=os.environ | {"OMP_NUM_THREADS": "1"})
+                              stderr=sys.stderr, env=os.environ | {"OMP_NUM_THREADS": "1", "ENABLE_GRADCAM":
+                                                "1" if arguments.gradcam else "0"})
     try:
         wait_until_up(server, port)
         idle = memory_of(server.pid)
         _, first = measure.timed(lambda: post(url, body))
         times = [measure.timed(lambda: post(url, body))[1] for _ in range(arguments.requests)]
-        # Twice the clients at least: with fewer requests nobody would have to wait.
-        rates = {clients: round(throughput(url, body, int(clients),
-                                           max(arguments.requests, 2 * int(clients))), 2)
-                 for clients in arguments.clients.split(",")}
+        rates = measure.throughputs(lambda: post(url, body), arguments.clients,
+                                    arguments.requests)
         configuration = "server"
         if arguments.system == "dermlens":
             configuration += f" {arguments.weights} {arguments.precision}"
         report = measure.report(
-            arguments.system, configuration, True, first, times, memory_of(server.pid),
+            arguments.system, configuration, arguments.gradcam, first, times, memory_of(server.pid),
             idle_anon_bytes=idle["anon_bytes"], requests_per_second=rates,
             slowest_ms=round(max(times), 1))
         print(json.dumps({"results": [report]}))

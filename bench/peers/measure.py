@@ -3,6 +3,7 @@
 A peer is one fresh process that prints one JSON document, {"results": [report, ...]}, with the
 fields of report(). `dermlens bench --json` prints the same."""
 
+import concurrent.futures
 import json
 import os
 import statistics
@@ -39,12 +40,40 @@ def report(system, configuration, gradcam, first_ms, times_ms, memory_now, **mor
             "runs": len(times_ms), **memory_now, **more}
 
 
-def run_and_report(system, configuration, gradcam, work, runs, **more):
-    """Runs work() once for the first answer, twice to warm up, `runs` times for the median."""
+def throughput(work, clients, requests):
+    """Requests a second of so many threads that call work() again and again."""
+    # Twice the clients at least: with fewer requests nobody would have to wait.
+    requests = max(requests, 2 * clients)
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        start = time.perf_counter()
+        for done in [pool.submit(work) for _ in range(requests)]:
+            done.result()
+        return requests / (time.perf_counter() - start)
+
+
+def throughputs(work, clients, requests):
+    """By number of clients, which is a list such as "1,4,16"."""
+    return {count: round(throughput(work, int(count), requests), 2) for count in clients.split(",")}
+
+
+def add_options(parser, runs):
+    """What each peer that is no server takes."""
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=runs)
+    parser.add_argument("--clients", default="1,4,16", help="threads that share the model")
+    parser.add_argument("--requests", type=int, default=20, help="of all of them")
+
+
+def run_and_report(system, configuration, gradcam, work, arguments, **more):
+    """Runs work() once for the first answer, twice to warm up, `runs` times for the median; then
+    from several threads at once, which memory no longer counts."""
     work()
     first = age_ms()
     for _ in range(2):
         work()
-    times = [timed(work)[1] for _ in range(runs)]
+    times = [timed(work)[1] for _ in range(arguments.runs)]
+    memory_now = memory()
+    rates = throughputs(work, arguments.clients, arguments.requests)
     print(json.dumps({"results": [
-        report(system, configuration, gradcam, first, times, memory(), **more)]}))
+        report(system, configuration, gradcam, first, times, memory_now,
+               requests_per_second=rates, threads=arguments.threads, **more)]}))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ONNX Runtime, forward pass only.
+"""ONNX Runtime, forward pass only. Several clients are threads that share the session.
 
   onnxruntime_peer.py MODEL.onnx INPUT.npy [--lean] [--threads 1] [--runs 30]
   onnxruntime_peer.py MODEL.onnx --optimize-to LEAN.onnx
@@ -23,8 +23,7 @@ def main():
     parser.add_argument("input", nargs="?")
     parser.add_argument("--optimize-to", metavar="LEAN.onnx")
     parser.add_argument("--lean", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=30)
+    measure.add_options(parser, runs=30)
     arguments = parser.parse_args()
 
     options = onnxruntime.SessionOptions()
@@ -44,8 +43,7 @@ def main():
     feed = {session.get_inputs()[0].name: np.load(arguments.input)}
     measure.run_and_report(
         "onnxruntime", "lean" if arguments.lean else "default", False,
-        lambda: session.run(None, feed), arguments.runs,
-        threads=arguments.threads, version=onnxruntime.__version__)
+        lambda: session.run(None, feed), arguments, version=onnxruntime.__version__)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
   pytorch_peer.py INPUT.npy [--gradcam] [--threads 1] [--runs 10]
 
 EfficientNetV2-S with seven classes and random weights: time and memory do not depend on them.
+Several clients are threads that share the network.
 """
 
 import argparse
@@ -30,11 +31,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("input")
     parser.add_argument("--gradcam", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=10)
+    measure.add_options(parser, runs=10)
     arguments = parser.parse_args()
 
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)  # of each call
     network = torchvision.models.efficientnet_v2_s(weights=None, num_classes=7).eval()
     x = torch.from_numpy(np.load(arguments.input))
 
@@ -44,8 +44,7 @@ def main():
 
     work = (lambda: grad_cam(network, x)) if arguments.gradcam else forward
     measure.run_and_report("pytorch", "autograd" if arguments.gradcam else "inference",
-                           arguments.gradcam, work, arguments.runs,
-                           threads=arguments.threads, version=torch.__version__)
+                           arguments.gradcam, work, arguments, version=torch.__version__)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def quantized(binary, model, work):
     """The model's narrower copies, by name. All of what can be int8 is: no layer is left out, as
     time and memory are measured here, not what the model says."""
     found = {"fp32": model}
-    for to in ("bf16", "int8"):
+    for to in ("fp16", "bf16", "int8"):
         path = work / f"{to}.onnx"
         extra = ["--calibrate", str(work), "--search-seconds", "0"] if to == "int8" else []
         if not path.exists():
@@ -64,21 +64,22 @@ def systems(arguments, work):
         subprocess.run(peer(here, "onnxruntime_peer.py", model, "--optimize-to", lean), check=True)
     found = {}
     models = quantized(arguments.binary, model, work)
+    also = [word for name, path in models.items() if name != "fp32" for word in ("--also", path)]
     for placement in PLACEMENTS:
-        found[f"dermlens-{placement}"] = [
-            arguments.binary, "bench", "--model", model, "--also", models["bf16"],
-            "--also", models["int8"], "--image", photo, "--weights", placement,
-            "--threads", threads, "--runs", runs, "--json"]
-    found["onnxruntime"] = peer(here, "onnxruntime_peer.py", model, tensor,
-                                "--threads", threads, "--runs", runs)
-    found["onnxruntime-lean"] = peer(here, "onnxruntime_peer.py", lean, tensor, "--lean",
-                                     "--threads", threads, "--runs", runs)
-    found["pytorch"] = peer(torch, "pytorch_peer.py", tensor, "--threads", threads, "--runs", few)
-    found["pytorch-gradcam"] = peer(torch, "pytorch_peer.py", tensor, "--gradcam",
-                                    "--threads", threads, "--runs", few)
-    http = lambda system, *rest: peer(here, "http_peer.py", photo, "--system", system,
-                                      "--requests", few, "--clients", arguments.clients, *rest)
+        found[f"dermlens-{placement}"] = peer(
+            here, "dermlens_peer.py", photo, "--binary", arguments.binary, "--model", model, *also,
+            "--weights", placement, "--threads", threads, "--runs", runs)
+    crowd = ["--requests", few, "--clients", arguments.clients]
+    often = ["--threads", threads, "--runs", runs, *crowd]
+    seldom = ["--threads", threads, "--runs", few, *crowd]
+    found["onnxruntime"] = peer(here, "onnxruntime_peer.py", model, tensor, *often)
+    found["onnxruntime-lean"] = peer(here, "onnxruntime_peer.py", lean, tensor, "--lean", *often)
+    found["pytorch"] = peer(torch, "pytorch_peer.py", tensor, *seldom)
+    found["pytorch-gradcam"] = peer(torch, "pytorch_peer.py", tensor, "--gradcam", *seldom)
+    http = lambda system, *rest: peer(here, "http_peer.py", photo, "--system", system, *crowd,
+                                      *rest)
     found["seed-server"] = http("seed")
+    found["seed-server-plain"] = http("seed", "--no-gradcam")
     for placement in PLACEMENTS:
         for precision, path in models.items():
             found[f"dermlens-server-{placement}-{precision}"] = http(
@@ -130,12 +131,24 @@ def ratio(reports, base):
     return round(statistics.median(pairs), 3) if pairs else None
 
 
+def is_server(configuration):
+    return configuration.startswith("server")
+
+
 def floor_of(found, system, configuration):
     """Least milliseconds this machine needs for what the system multiplies; None for servers."""
-    if "server" in configuration:
+    if is_server(configuration):
         return None
     same = found.get(("dermlens", configuration if system == "dermlens" else "resident fp32", False))
     return statistics.median(report["floor_ms"] for report in same) if same else None
+
+
+def rates_of(reports):
+    """Median over the turns of the requests a second, by number of clients."""
+    all_rates = [report["requests_per_second"] for report in reports
+                 if "requests_per_second" in report]
+    return {clients: round(statistics.median(rates[clients] for rates in all_rates), 2)
+            for clients in (all_rates[0] if all_rates else ())}
 
 
 def summary(found):
@@ -148,26 +161,29 @@ def summary(found):
         rows.append({
             "system": system, "configuration": configuration, "gradcam": gradcam,
             "turns": len(reports), "first_ms": median("first_ms"), "median_ms": median("median_ms"),
-            "of_onnxruntime": None if "requests_per_second" in reports[0] else ratio(reports, base),
+            "cold_ms": median("cold_forward_ms") if "cold_forward_ms" in reports[0] else None,
+            "of_onnxruntime": None if is_server(configuration) else ratio(reports, base),
             "of_own_forward": ratio(reports, plain) if plain else None,
             "of_floor": None if floor_ms is None else round(median("median_ms") / floor_ms, 2),
             "peak_mb": max(report["peak_bytes"] for report in reports) / MEGABYTE,
             "anon_mb": median("anon_bytes") / MEGABYTE, "file_mb": median("file_bytes") / MEGABYTE,
-            "requests_per_second": reports[0].get("requests_per_second")})
+            "requests_per_second": rates_of(reports)})
     return rows
 
 
 def print_table(rows):
-    columns = ["system", "configuration", "Grad-CAM", "first ms", "median ms", "x ONNX Runtime",
-               "x own forward", "x floor", "peak MB", "anon MB", "file MB", "requests/s at clients"]
+    columns = ["system", "configuration", "Grad-CAM", "first ms", "median ms", "cold ms",
+               "x ONNX Runtime", "x own forward", "x floor", "peak MB", "anon MB", "file MB",
+               "requests/s at clients"]
     lines = [columns, ["---"] * len(columns)]
     blank = lambda value, form: "" if value is None else format(value, form)
     for row in rows:
-        rates = row["requests_per_second"] or {}
+        rates = row["requests_per_second"]
         lines.append([
             row["system"], row["configuration"], "yes" if row["gradcam"] else "no",
-            f"{row['first_ms']:.0f}", f"{row['median_ms']:.1f}", blank(row["of_onnxruntime"], ".2f"),
-            blank(row["of_own_forward"], ".3f"), blank(row["of_floor"], ".2f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
+            f"{row['first_ms']:.0f}", f"{row['median_ms']:.1f}", blank(row["cold_ms"], ".1f"),
+            blank(row["of_onnxruntime"], ".2f"), blank(row["of_own_forward"], ".3f"),
+            blank(row["of_floor"], ".2f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
             f"{row['file_mb']:.1f}", ", ".join(f"{n}: {rate}" for n, rate in rates.items())])
     for line in lines:
         print("| " + " | ".join(line) + " |")
