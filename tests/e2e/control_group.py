@@ -7,17 +7,21 @@ import time
 
 V2 = not os.path.isdir("/sys/fs/cgroup/memory")
 ROOT = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/memory"
+WITH_SWAP = "memory.memsw.limit_in_bytes"
 _numbers = itertools.count()
 
 
 class Group:
-    """A control group with a limit that can be moved; gone at the end of the scope. OSError where
-    none can be made."""
+    """A control group without swap, where the kernel counts that, with a limit that can be moved;
+    gone at the end of the scope. OSError where none can be made."""
 
     def __init__(self, limit):
+        self.limit = None
         self.path = f"{ROOT}/dermlens-test-{os.getpid()}-{next(_numbers)}"
         os.mkdir(self.path)
         try:
+            if V2:
+                self._write_if_there("memory.swap.max", 0)
             self.set_limit(limit)
         except OSError:
             os.rmdir(self.path)
@@ -26,6 +30,10 @@ class Group:
     def _write(self, name, value):
         with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
+
+    def _write_if_there(self, name, value):
+        if os.path.exists(f"{self.path}/{name}"):
+            self._write(name, value)
 
     def _number(self, name, key):
         try:
@@ -37,7 +45,15 @@ class Group:
 
     def set_limit(self, limit):
         """Version 1 refuses a limit below what cannot be reclaimed."""
-        self._write("memory.max" if V2 else "memory.limit_in_bytes", limit)
+        if V2:
+            self._write("memory.max", limit)
+        elif self.limit is None or limit < self.limit:
+            self._write("memory.limit_in_bytes", limit)
+            self._write_if_there(WITH_SWAP, limit)
+        else:  # memory with swap is never less than memory alone
+            self._write_if_there(WITH_SWAP, limit)
+            self._write("memory.limit_in_bytes", limit)
+        self.limit = limit
 
     def usage(self):
         with open(f"{self.path}/memory.{'current' if V2 else 'usage_in_bytes'}",

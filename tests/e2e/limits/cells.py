@@ -25,6 +25,7 @@ from control_group import Group, forget  # pylint: disable=wrong-import-position
 MB = 1 << 20
 MARGIN = 4 * MB
 MOST_ABOVE = 0.10
+MOST_IN_STEP = 4  # requests at once whose peaks meet where they begin together
 
 
 def noise():
@@ -81,8 +82,7 @@ class Cell:
         self.requests = max(requests, 20 * min(self.sessions, 4))
         try:
             self.prepare()
-            if self.cold:
-                forget(self.path, *glob.glob(os.path.join(cache, "*.pack")))
+            self.make_cold(cache)
             with Group(self.limit) as group, tempfile.TemporaryDirectory() as folder:
                 self.work(group, folder, cache)
                 if group.kills():
@@ -93,6 +93,10 @@ class Cell:
             self.trouble.append("more than predicted")
         if not self.trouble and self.predicted > self.measured * (1 + MOST_ABOVE):
             self.trouble.append("over 10 % less than predicted")
+
+    def make_cold(self, cache):
+        if self.cold:
+            forget(self.path, *glob.glob(os.path.join(cache, "*.pack")))
 
     def row(self):
         ratio = self.predicted / self.measured if self.measured else 0
@@ -127,6 +131,7 @@ class Explained(Cell):
         photo = os.path.join(folder, "noise.png")
         pathlib.Path(photo).write_bytes(NOISE)
         for _ in range(self.requests):
+            self.make_cold(cache)  # each process reads the disk, not only the first
             process = subprocess.Popen(
                 [self.binary, "explain", photo, "-o", os.path.join(folder, "o.png"), "--json",
                  "--model", str(self.path), "--cache-dir", cache, "--weights", self.weights],
@@ -150,8 +155,9 @@ class Served(Cell):
     def __init__(self, binary, model, path, weights, heatmaps, sessions, cold, limit):
         super().__init__(binary, model, path, weights, cold)
         self.heatmaps, self.sessions, self.promised = heatmaps, sessions, limit
-        # A picture is encoded for a moment: of many requests never all at once.
-        self.pictures = heatmaps and sessions <= 4
+        # A request is at its peak when its overlay is all but encoded. Twenty never are at the same
+        # moment: they ask for the map alone, and the prediction is compared without the pictures.
+        self.pictures = sessions <= MOST_IN_STEP
 
     def name(self):
         limit = f" under {self.promised // MB} MB" if self.promised else ""
@@ -159,16 +165,18 @@ class Served(Cell):
                 f"{'on' if self.heatmaps else 'off'}, {self.sessions} at once, "
                 f"{'cold' if self.cold else 'warm'}")
 
-    def prepare(self):
-        usual = ask_plan(self.binary, self.path, "--upload", UPLOAD)
+    def pictures_left_out(self, weights):
+        """Bytes that are predicted for pictures that nobody asks for here."""
+        if self.pictures:
+            return 0
+        planned = ask_plan(self.binary, self.path, "--upload", UPLOAD)
         with noise_file() as photo:
             asked = ask_plan(self.binary, self.path, "--photo", photo, "--no-overlay")
-        # Where no picture is asked for; the server is ready for pages that show some.
-        self.less = {}
-        for weights in ("resident", "mapped", "streamed"):
-            ways = [find_way(all_ways, weights, self.heatmaps) for all_ways in (usual, asked)]
-            self.less[weights] = 0 if self.pictures else self.sessions * (
-                ways[0]["session_peak_bytes"] - ways[1]["session_peak_bytes"])
+        with_them, without = (find_way(ways, weights, self.heatmaps)["session_peak_bytes"]
+                              for ways in (planned, asked))
+        return self.sessions * (with_them - without)
+
+    def prepare(self):
         self.limit = self.promised
         if self.limit is None:
             self.limit = self.own_prediction() + MARGIN
@@ -218,24 +226,33 @@ class Served(Cell):
         raise RuntimeError(f"the server did not start: {written(log)}")
 
     def ask_all(self, server, port):
-        path = "/api/v1/" + ("classify?keep=0" if not self.heatmaps else
-                             "explain?keep=0&output=" + ("overlay,map" if self.pictures else "map"))
+        # What a server plans for: the photo as its page shows it and, with heatmaps, the overlay, as
+        # long as one can be: the photo's noise, not covered by colours.
+        pictures = "overlay,photo" if self.heatmaps else "photo"
+        path = (f"/api/v1/{'explain' if self.heatmaps else 'classify'}?keep=0&alpha=0&output=map"
+                + ("," + pictures if self.pictures else ""))
         together = threading.Barrier(self.sessions)
 
         def one(number):
-            # In waves: all that are at work at once come to their own peaks at once.
-            if number < self.requests // self.sessions * self.sessions:
-                together.wait(timeout=120)
             if server.poll() is not None:
+                together.abort()
                 return "the server is gone"
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             try:
-                connection.request("POST", path, NOISE, {"Content-Type": "image/png"})
+                connection.putrequest("POST", path)
+                connection.putheader("Content-Type", "image/png")
+                connection.putheader("Content-Length", UPLOAD)
+                connection.endheaders(NOISE[:-1])
+                # In waves: all that are at work at once begin, and come to their peaks, together.
+                if number < self.requests // self.sessions * self.sessions:
+                    together.wait(timeout=120)
+                connection.send(NOISE[-1:])
                 answer = connection.getresponse()
                 body = answer.read()
                 return None if answer.status == 200 else f"{answer.status} {body[:200]!r}"
-            except (OSError, http.client.HTTPException) as error:
-                return str(error)
+            except (OSError, http.client.HTTPException, threading.BrokenBarrierError) as error:
+                together.abort()  # nobody waits for one that has failed
+                return repr(error)
             finally:
                 connection.close()
 
@@ -259,7 +276,7 @@ class Served(Cell):
         chosen = report["plan"]["placement"]
         if self.weights not in ("auto", chosen):
             self.trouble.append(f"{chosen} weights")
-        self.predicted = report["plan"]["predicted_peak_bytes"] - self.less[chosen]
+        self.predicted = report["plan"]["predicted_peak_bytes"] - self.pictures_left_out(chosen)
         if not self.promised and self.limit < self.predicted + MARGIN // 2:
             self.trouble.append("the limit is less than was meant")
         text = pathlib.Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
