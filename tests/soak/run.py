@@ -4,7 +4,8 @@
   DERMLENS_BINARY=build/release/dermlens tests/soak/run.py [--requests 10000] [--json]
 
 The law: over the last four fifths, the least-squares slope of RssAnon is at most 20 bytes a request,
-and descriptors and threads are what they were. A short run cannot measure 20 bytes (a page is 4096);
+and descriptors and threads are what they were. Every route of the server's own document must have
+answered; it keeps a history and wants a token. A short run cannot measure 20 bytes (a page is 4096);
 there, with --short, models are reloaded only at the start, and the law is broken where the slope is
 above 20 with 99 % certainty, the heap's own ups and downs taken into account; the run is void where
 those could hide 2 KiB a request.
@@ -12,11 +13,13 @@ those could hide 2 KiB a request.
 
 import argparse
 import http.client
+import itertools
 import json
 import os
 import pathlib
 import random
 import sys
+import tempfile
 import threading
 import time
 
@@ -37,15 +40,18 @@ EVERY_KIND = 300  # requests until each kind of them was sent at least once
 class Client:
     """One kept connection, opened again where the server has closed it."""
 
-    def __init__(self, port, faults):
-        self.port, self.faults, self.connection = port, faults, None
+    def __init__(self, port, routes, faults, turns):
+        self.port, self.routes, self.faults, self.turns = port, routes, faults, turns
+        self.connection = None
 
     def send(self, ask, retry=True):
+        """The answer's body; None where it is wrong."""
         start, fresh = time.monotonic(), self.connection is None
         if fresh:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = ask.headers if "Cookie" in ask.headers else {**mix.BEARER, **ask.headers}
         try:
-            self.connection.request(ask.method, ask.path, ask.body or None, ask.headers)
+            self.connection.request(ask.method, ask.path, ask.body or None, headers)
             answer = self.connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -53,25 +59,30 @@ class Client:
             if retry and not fresh:
                 return self.send(ask, retry=False)
             self.faults.append(f"{ask.method} {ask.path}: {error!r}")
-            return
+            return None
         if time.monotonic() - start > SLOW:
             self.faults.append(f"{ask.method} {ask.path}: {time.monotonic() - start:.0f} s")
         if answer.will_close:
             self.close()
         if answer.status not in ask.right:
             self.faults.append(f"{ask.method} {ask.path}: {answer.status} {body[:200]!r}")
-            return
-        self.forget(ask, answer, body)
+            return None
+        if answer.status < 400 or ask.path in mix.NO_FILES:
+            self.routes.answered(ask.method, ask.path)
+        for more in self.following(ask, answer, body):
+            self.send(more)
+        return body
 
-    def forget(self, ask, answer, body):
-        """A result that is kept is somebody's, not a leak: its owner deletes it."""
-        kept = None
+    def following(self, ask, answer, body):
+        """What an answer leads to. A result that is kept is somebody's, not a leak: its owner
+        deletes it; who logs in logs out."""
         if answer.status == 302:
-            kept = answer.headers["Location"].split("/")[2]
-        elif ask.path == "/api/v1/explain" and answer.status == 200:
-            kept = json.loads(body)["id"]
-        if kept:
-            self.send(mix.Ask("DELETE", "/api/v1/results/" + kept, right=(200, 204, 404)))
+            return mix.visits(answer.headers["Location"].split("/")[2], next(self.turns))
+        if ask.path.startswith("/api/v1/explain?ticket") and answer.status == 200:
+            return mix.visits(json.loads(body)["id"], next(self.turns))
+        if ask.path == "/login" and answer.status == 303:
+            return mix.stay(answer.headers["Set-Cookie"], self.port)
+        return []
 
     def close(self):
         if self.connection is not None:
@@ -82,10 +93,14 @@ class Client:
 class Soak:
     def __init__(self, server, seed):
         self.server, self.random, self.faults = server, random.Random(seed), []
-        self.clients = [Client(server.port, self.faults) for _ in range(CLIENTS)]
-        model = server.get("/api/v1/models").json()["models"][0]["name"]
-        tensor = server.get("/v2/models/" + model).json()["inputs"][0]
-        self.mix = mix.Mix(model, harness.PHOTO, (tensor["name"], tensor["shape"]))
+        get = lambda path: server.get(path, mix.BEARER).json()
+        self.routes, turns = mix.Routes(get("/openapi.json")), itertools.count()
+        self.clients = [Client(server.port, self.routes, self.faults, turns)
+                        for _ in range(CLIENTS)]
+        model = get("/api/v1/models")["models"][0]
+        tensor = get("/v2/models/" + model["name"])["inputs"][0]
+        self.mix = mix.Mix(model["name"], model["version"], harness.PHOTO,
+                           (tensor["name"], tensor["shape"]))
 
     def round(self, number):
         asks = self.mix.round(number)
@@ -99,7 +114,8 @@ class Soak:
                         return
                     ask = todo.pop()
                 if isinstance(ask, mix.Abort):
-                    ask.run(self.server.port)
+                    if ask.run(self.server.port).startswith(b"HTTP/1.1 200 ") and ask.route:
+                        self.routes.answered(*ask.route)
                 else:
                     client.send(ask)
 
@@ -123,27 +139,38 @@ class Soak:
         while time.monotonic() < deadline:
             for client in self.clients:
                 client.send(mix.Ask("GET", "/health/"))
-            memory = self.server.memory()
+            body = self.clients[0].send(mix.Ask("GET", "/memory/"))
+            if body is None:
+                return
+            memory = json.loads(body)
             idle = memory["sessions"]["busy"] == 0 and memory["queue"]["depth"] == 0
-            if idle and memory["connections"] <= CLIENTS + 1 and memory["results_held"] == 0:
+            if idle and memory["connections"] <= CLIENTS and memory["results_held"] == 0:
                 return
             time.sleep(0.02)
         self.faults.append("the server does not come to rest in 30 s: " + json.dumps(memory))
 
     def sample(self):
         self.settle()
-        # The connection that asked for /memory/ may still be on its way out.
+        # A connection that is no longer counted may still be on its way out.
         folder = f"/proc/{self.server.process.pid}/fd"
         descriptors = min(len(os.listdir(folder)) for _ in range(10) if time.sleep(0.002) is None)
         anon = self.server.status("RssAnon") * 1024
         return anon, descriptors, self.server.status("Threads")
 
 
+def serve(folder, memory_limit):
+    """A server that has all routes: it keeps a history, and there is something to log in with."""
+    tokens = pathlib.Path(folder, "tokens")
+    tokens.write_text(mix.TOKEN + "\n", encoding="ascii")
+    return harness.Server("--memory-limit", memory_limit, "--api-token-file", str(tokens),
+                          "--history", str(pathlib.Path(folder, "history.db")))
+
+
 def run(options):
     report = {"requests": 0, "wanted": options.requests}
     warm_up = max(options.requests // 5, EVERY_KIND)
     samples = []
-    with harness.Server("--memory-limit", options.memory_limit) as server:
+    with tempfile.TemporaryDirectory() as folder, serve(folder, options.memory_limit) as server:
         soak = Soak(server, options.seed)
         number, since_reload = 0, 0
         while report["requests"] < options.requests and len(soak.faults) < 20:
@@ -163,6 +190,9 @@ def run(options):
         report["peak_mb"] = server.status("VmHWM") / 1024
     late = [sample for sample in samples if sample[0] > warm_up]
     judge(report, late, soak.faults, options.short)
+    if soak.routes.missing and report["requests"] >= EVERY_KIND:
+        report["broken"].append("not part of the mix: " + ", ".join(
+            f"{method} {path}" for method, path in sorted(soak.routes.missing)))
     report["samples"] = samples
     return report
 
