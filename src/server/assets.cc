@@ -14,7 +14,7 @@ constexpr std::size_t kMaxFile = 4 << 20;
 }  // namespace
 
 std::string_view media_type(std::string_view path) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kTypes{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kTypes{{
       {".html", "text/html; charset=utf-8"},
       {".css", "text/css; charset=utf-8"},
       {".js", "text/javascript; charset=utf-8"},
@@ -24,9 +24,7 @@ std::string_view media_type(std::string_view path) {
       {".png", "image/png"},
       {".jpg", "image/jpeg"},
       {".webp", "image/webp"},
-      {".ico", "image/x-icon"},
       {".txt", "text/plain; charset=utf-8"},
-      {".webmanifest", "application/manifest+json"},
       {".woff2", "font/woff2"},
       {".wasm", "application/wasm"},
   }};

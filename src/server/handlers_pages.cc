@@ -153,7 +153,7 @@ Result<HttpResponse> post_logout(App& app, HttpRequest& request) {
 }
 
 Result<HttpResponse> get_asset(App& app, HttpRequest& request) {
-  // Files at the root (favicon.ico and the like) have no capture.
+  // A file at the root (robots.txt) has no capture.
   const std::string path =
       request.captures.empty() ? request.path.substr(1) : request.captures.front();
   if (path.starts_with("templates/")) return fail(Errc::not_found, "no such file");

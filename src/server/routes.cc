@@ -76,9 +76,6 @@ std::span<const Route> all_routes() {
       Route{kPost, "/login", kInstant, kOpen, kSmall, post_login, true},
       Route{kPost, "/logout", kInstant, kOpen, kSmall, post_logout, true},
       Route{kGet, "/assets/{*}", kInstant, kOpen, kNone, get_asset},
-      Route{kGet, "/favicon.ico", kInstant, kOpen, kNone, get_asset},
-      Route{kGet, "/favicon.svg", kInstant, kOpen, kNone, get_asset},
-      Route{kGet, "/manifest.webmanifest", kInstant, kOpen, kNone, get_asset},
       Route{kGet, "/robots.txt", kInstant, kOpen, kNone, get_asset},
   };
   return kRoutes;

@@ -79,8 +79,8 @@
 //   retry_after           seconds; absent where retrying is pointless
 //
 // Static files: every other file named in web/files.txt (one path relative to web/ a line, '#'
-// starts a comment) is served at /assets/<path> with an ETag and gzip; favicon.ico, favicon.svg,
-// manifest.webmanifest and robots.txt also at the root.
+// starts a comment) is served at /assets/<path> with an ETag and gzip; robots.txt also at the
+// root.
 #pragma once
 
 #include <map>

@@ -67,7 +67,7 @@ class Client:
         if answer.status not in ask.right:
             self.faults.append(f"{ask.method} {ask.path}: {answer.status} {body[:200]!r}")
             return None
-        if answer.status < 400 or ask.path in mix.NO_FILES:
+        if answer.status < 400:
             self.routes.answered(ask.method, ask.path)
         for more in self.following(ask, answer, body):
             self.send(more)
