@@ -8,6 +8,8 @@
 #   limits       every configuration in a control group of its predicted peak + 4 MB, 200 requests each
 #   crowd        64 clients for a minute under a real 96 MB
 #   soak         10,000 mixed requests: memory, descriptors and threads do not creep
+#   selftest     the seed's procedure and ours, whole, in less than three minutes
+#   speed        int8 against fp32 on EfficientNetV2-S
 #   predictions  the plan of every network beside what a fresh process takes
 #
 # What is skipped elsewhere counts as failed here. Exit code 1: one failed; 2: it could not start.
@@ -16,7 +18,7 @@ cd "$(dirname "$0")/.."
 
 binary=$PWD/build/release/dermlens
 reference=$PWD/build/reference
-all=(limits crowd soak predictions)
+all=(limits crowd soak selftest speed predictions)
 
 names=()
 while [[ $# -gt 0 && $1 != -* ]]; do
@@ -57,6 +59,8 @@ prove() {
     limits) DERMLENS_LIMITS_REQUESTS=200 /usr/bin/python3 tests/e2e/limits/cgroup_test.py "$@" ;;
     crowd) can_group && /usr/bin/python3 tests/e2e/server/crowd_test.py "$@" 60 ;;
     soak) /usr/bin/python3 tests/soak/run.py --requests 10000 "$@" ;;
+    selftest) /usr/bin/python3 tests/e2e/seed/selftest_test.py "$@" Selftest.test_the_whole_procedure_ends_within_three_minutes ;;
+    speed) /usr/bin/python3 tests/e2e/cli/quantize_test.py "$@" Speed ;;
     predictions) /usr/bin/python3 tests/e2e/limits/predictions_test.py "$@" ;;
   esac
 }

@@ -171,6 +171,27 @@ class OnPhotosItHasNotSeen(unittest.TestCase):
         self.assertGreater(verdict["heatmap_correlation"], 0.99)
 
 
+@unittest.skipUnless(os.environ.get("DERMLENS_RELEASE") and os.environ.get("DERMLENS_REFERENCE_DIR"),
+                     "it measures: tests/prove.sh speed")
+class Speed(unittest.TestCase):
+    def test_int8_is_half_as_fast_again_as_fp32_on_efficientnet_v2_s(self):
+        model = pathlib.Path(os.environ["DERMLENS_REFERENCE_DIR"]) / "efficientnet_v2_s/model.onnx"
+        with tempfile.TemporaryDirectory() as folder:
+            small = pathlib.Path(folder) / "int8.onnx"
+            done = run("quantize", model, "--to", "int8", "--calibrate", SAMPLE.parent, "--search-seconds", 0,
+                       "-o", small)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = run("bench", "--model", model, "--also", small, "--image", SAMPLE, "--weights", "resident",
+                       "--runs", 10, "--turns", 3, "--cache-dir", folder, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [row for row in json.loads(done.stdout)["results"] if row["configuration"] == "resident int8"]
+        self.assertEqual(len(rows), 2)
+        for row in rows:
+            print(f"int8, heatmap {row['gradcam']}: {row['speedup']:.2f} x faster than fp32")
+            self.assertEqual(row["computed"], "int8")
+            self.assertGreaterEqual(row["speedup"], 1.5)
+
+
 class Bench(unittest.TestCase):
     def test_two_models_are_measured_in_turn_beside_the_machines_floor(self):
         done = run("bench", "--model", MODEL, "--also", MODEL, "--image", SAMPLE, "--runs", 1, "--turns", 1,

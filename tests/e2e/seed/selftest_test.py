@@ -38,6 +38,16 @@ class Selftest(unittest.TestCase):
             self.assertEqual(len(suite.findall("testcase")), len(STEPS))
             self.assertEqual(suite.get("failures"), "0")
 
+    @unittest.skipUnless(harness.os.environ.get("DERMLENS_RELEASE"), "a minute long: tests/prove.sh selftest")
+    def test_the_whole_procedure_ends_within_three_minutes(self):
+        done = selftest("--model", harness.MODEL, "--memory-limit", "512M", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        self.assertLess(report["seconds"], 180)
+        crowd = next(step["ours"] for step in report["steps"] if step["step"] == "many clients")
+        self.assertIn("64 clients, 2,000 answered", crowd)
+        print(crowd, f"{report['seconds']:.0f} s in all", sep="; ")
+
     def test_another_server_is_tested_and_left_running(self):
         with harness.Server("--memory-limit", "96M") as server:
             done = selftest("--url", f"http://127.0.0.1:{server.port}/", *FEW)
