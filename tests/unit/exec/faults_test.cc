@@ -43,7 +43,9 @@ TEST_P(Faults, EveryReservationThatFailsIsAnErrorThatLeavesNothingBehind) {
       ledger_.fail_at(n);
       const auto outcome = run_fresh("mbconv", options_, ledger_);
       EXPECT_EQ(ledger_.reserved(), 0U) << "after reservation " << n;
-      if (outcome) EXPECT_EQ(*outcome, *right);
+      if (outcome) {
+        EXPECT_EQ(*outcome, *right);
+      }
       if (ledger_.refused() == refused) break;  // there was no n-th one
       ASSERT_FALSE(outcome) << n;
       EXPECT_EQ(outcome.error().code, Errc::no_memory) << outcome.error().message;

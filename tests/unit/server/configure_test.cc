@@ -106,9 +106,10 @@ TEST(Configure, UnderAControlGroupResidentFallsToMappedToStreamed) {
     EXPECT_EQ(moved->let_reclaim, moved->placement == plan::Placement::mapped);
     if (moved->sessions < start->sessions) break;
     if (seen.empty() || seen.back() != moved->placement) seen.push_back(moved->placement);
-    if (moved->placement == plan::Placement::mapped)
+    if (moved->placement == plan::Placement::mapped) {
       EXPECT_NE(configure_anew(*start, options, {left, LimitSource::flag})->placement,
                 plan::Placement::mapped);
+    }
   }
   EXPECT_EQ(seen, (std::vector{plan::Placement::resident, plan::Placement::mapped,
                                plan::Placement::streamed}));
