@@ -208,6 +208,9 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   const auto input = builder.quantized(node.inputs[0]);
   const auto scales = weight_scales(builder.graph().value(node.inputs[1]));
   if (!input || !scales || !computes_integers()) return false;
+  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
+  // It is divided by the products' scale when weights are packed.
+  if (has_bias && !builder.graph().is_constant(node.inputs[2])) return false;
   const graph::Shape& shape = builder.shape(node.output);
   const Result8 result = result_of(builder, node);
   const Desc result_desc = channels_last(shape, result.type);
@@ -231,7 +234,6 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   attr.set_output_scales(1 << 1, output_scales);
   attr.set_post_ops(*post_ops);
 
-  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
   const memory::dims weight_dims = grouped(builder.shape(node.inputs[1]), op.geometry.groups);
   const Desc weight_wish(weight_dims, Type::s8, Tag::any);
   const Desc bias_desc = has_bias ? Desc({shape[1]}, Type::f32, Tag::a) : Desc();

@@ -168,6 +168,17 @@ TEST_P(Convolutions, OfGroupsOfEightAddAndMultiply) {
   }
 }
 
+TEST_P(Convolutions, TakeABiasThatIsComputed) {
+  Graph graph;
+  const ValueId image = input(graph, "image", {1, 8, 6, 6});
+  const ValueId bias =
+      must(graph.add(graph::Reduce{graph::ReduceFn::mean, {0, 2, 3}, false}, {image}));
+  const ValueId w = weights(graph, GetParam(), {8, 8, 3, 3}, 72, random_);
+  graph.add_output(
+      must(graph.add(graph::Conv{geometry(2, 1), {}}, {narrowed(graph, image), w, bias})));
+  expect_near(graph, GetParam());
+}
+
 TEST_P(Convolutions, InRandomChainsAreAsDefined) {
   for (unsigned seed = 0; seed < 400; ++seed) {
     const Chain chain = random_convolutions(seed, GetParam());
