@@ -162,11 +162,8 @@ Result<Location> apply_post_ops(Builder& builder, const graph::Node& node,
                                 const graph::PostOps& post_ops, std::size_t first_operand,
                                 Location value);
 
-// oneDNN 2.6.3 has kernels that compute wrongly, and write past the end, where channels do not fill
-// the widest block: Binary in place where they are padded; Binary with post-ops in a narrower
-// block than the machine's; Convolution with channels last and a binary post-op, by matrix product
-// or with few channels.
 bool is_blocked(const Desc& desc);
+// Whether the channels fill the widest block.
 bool fills_blocks(const Desc& desc);
 
 // The integer forms; each does nothing and returns false where it does not apply.

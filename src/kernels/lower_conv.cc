@@ -1,9 +1,9 @@
 // Convolutions and their data gradients. Layouts are oneDNN's choice, but a blocked input is kept
 // as it is where a fast kernel takes it, and a residual's layout decides the result's.
-#include <algorithm>
 #include <string_view>
 
 #include "kernels/builder.h"
+#include "kernels/onednn_faults.h"
 #include "kernels/precision.h"
 
 namespace dermlens::kernels {
@@ -88,16 +88,42 @@ std::optional<Desc> residual_layout(Builder& builder, const graph::Node& node,
   return std::nullopt;
 }
 
-// There oneDNN 2.6 takes the wrong numbers of a post-op's operand where channels do not fill
-// blocks.
-bool is_one_pixel(const memory::dims& dims) {
-  return std::all_of(dims.begin() + 2, dims.end(), [](std::int64_t size) { return size == 1; });
-}
+struct Layouts {
+  ConvShape shape;
+  Type result = Type::f32;
+  bool bias = false;
+  Desc input, output;
+};
 
-bool has_binary(const graph::PostOps& post_ops) {
-  return std::ranges::any_of(post_ops, [](const graph::PostOp& post_op) {
-    return post_op.kind != graph::PostOp::Kind::unary;
-  });
+// Without post-ops in mind, but for the residual's layout: the result takes it where a fast kernel
+// does. Where bf16 is computed wrongly, all is fp32.
+Layouts layouts_of(Builder& builder, const graph::Node& node) {
+  const auto& op = std::get<graph::Conv>(node.op);
+  Layouts out{conv_shape(op.geometry, builder.shape(node.inputs[0]), builder.shape(node.inputs[1]),
+                         builder.shape(node.output)),
+              Type::f32,
+              node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue,
+              {},
+              {}};
+  if (is_bf16(builder.graph(), node)) out.shape.type = Type::bf16;
+  if (builder.may_be_bf16(node.output)) out.result = out.shape.type;
+  const Desc made = builder.where_made(node.inputs[0]).desc;
+  auto pd = choose_layouts(out.shape, made, out.result, out.bias);
+  if (out.shape.type != Type::f32 && judge(pd) == Verdict::wrong) {
+    out.shape.type = out.result = Type::f32;
+    pd = choose_layouts(out.shape, made, out.result, out.bias);
+  }
+  out.input = pd.src_desc();
+  out.output = pd.dst_desc();
+  const auto wish = residual_layout(builder, node, op.post_ops, out.result);
+  if (!wish || *wish == out.output) return out;
+  try {
+    const auto other = forward_pd(out.shape, out.input, *wish, out.bias, attributes());
+    if (!is_slow(other) && judge(other) != Verdict::wrong) out.output = *wish;
+  } catch (const dnnl::error&) {
+    // The residual will be reordered instead.
+  }
+  return out;
 }
 
 }  // namespace
@@ -105,34 +131,16 @@ bool has_binary(const graph::PostOps& post_ops) {
 Result<void> lower_conv(Builder& builder, const graph::Node& node) {
   TRY(const bool done, lower_integer_conv(builder, node));
   if (done) return {};
-  const auto& op = std::get<graph::Conv>(node.op);
-  ConvShape shape = conv_shape(op.geometry, builder.shape(node.inputs[0]),
-                               builder.shape(node.inputs[1]), builder.shape(node.output));
-  if (is_bf16(builder.graph(), node)) shape.type = Type::bf16;
-  const Type result_type = builder.may_be_bf16(node.output) ? shape.type : Type::f32;
-  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
-  auto pd = choose_layouts(shape, builder.where_made(node.inputs[0]).desc, result_type, has_bias);
-  const Desc input_desc = pd.src_desc();
-  Desc output_desc = pd.dst_desc();
-  if (const auto wish = residual_layout(builder, node, op.post_ops, result_type);
-      wish && *wish != output_desc) {
-    try {
-      auto other = forward_pd(shape, input_desc, *wish, has_bias, attributes());
-      if (!is_slow(other)) output_desc = *wish;
-    } catch (const dnnl::error&) {
-      // The residual will be reordered instead.
-    }
-  }
-  constexpr std::int64_t kNarrow = 16;
-  const bool is_safe = fills_blocks(output_desc) || !has_binary(op.post_ops) ||
-                       (!is_one_pixel(shape.output) &&
-                        (is_blocked(output_desc) || (!is_slow(pd) && shape.output[1] > kNarrow)));
+  const graph::PostOps& post_ops = std::get<graph::Conv>(node.op).post_ops;
+  const auto [shape, result, has_bias, input_desc, output_desc] = layouts_of(builder, node);
   dnnl::primitive_attr attr = attributes();
-  PostOpArguments post;
-  if (is_safe) {
-    TRY(post, append_post_ops(builder, node, op.post_ops, 3, output_desc, true, attr));
+  TRY(PostOpArguments post, append_post_ops(builder, node, post_ops, 3, output_desc, true, attr));
+  auto pd = forward_pd(shape, input_desc, output_desc, has_bias, attr);
+  const bool is_apart = judge(pd) != Verdict::sound;
+  if (is_apart) {
+    post = {};
+    pd = forward_pd(shape, input_desc, output_desc, has_bias, attributes());
   }
-  pd = forward_pd(shape, input_desc, output_desc, has_bias, attr);
 
   const Location input = builder.get(node.inputs[0], input_desc);
   Location weights;
@@ -152,8 +160,8 @@ Result<void> lower_conv(Builder& builder, const graph::Node& node) {
                                     : builder.temporary(output_desc);
   arguments.push_back(argument(DNNL_ARG_DST, output));
   builder.emit(node.name, pd, std::move(arguments));
-  if (!is_safe) {
-    TRY(output, apply_post_ops(builder, node, op.post_ops, 3, output));
+  if (is_apart) {
+    TRY(output, apply_post_ops(builder, node, post_ops, 3, output));
   }
   builder.place(node.output, output, output.desc);
   return {};

@@ -4,6 +4,7 @@
 #include "kernels/builder.h"
 #include "kernels/index_map.h"
 #include "kernels/native.h"
+#include "kernels/onednn_faults.h"
 
 namespace dermlens::kernels {
 namespace {
@@ -52,19 +53,6 @@ Location output_like(Builder& builder, const graph::Node& node, std::size_t inde
   if (builder.may_overwrite(input) && !builder.other_input_in(node, index, input))
     return builder.place(node.output, input, input.desc);
   return builder.make(node.output, input.desc);
-}
-
-bool is_padded(const Desc& desc) {
-  for (int i = 0; i < desc.data.ndims; ++i)
-    if (desc.data.padded_dims[i] != desc.data.dims[i]) return true;
-  return false;
-}
-
-// oneDNN 2.6 takes a post-op's operand that varies by channel for one that varies by image where
-// there is nothing after the channels.
-bool are_pixels_of_a_batch(const graph::Shape& shape) {
-  return shape.size() > 2 && shape[0] > 1 &&
-         std::all_of(shape.begin() + 2, shape.end(), [](std::int64_t size) { return size == 1; });
 }
 
 // The operand broadcast to `shape`, row-major, in a buffer of its own.
@@ -144,22 +132,14 @@ std::optional<Eltwise> eltwise_of(const graph::Unary& op) {
 
 namespace {
 
-// oneDNN 2.6 keeps one set of parameters for each algorithm of a list and computes a second
-// function of the same algorithm with the first's, in silence.
-bool repeats_an_algorithm(const dnnl::post_ops& list) {
-  std::vector<Eltwise> seen;
+bool mixes_parameters(const dnnl::post_ops& list) {
+  std::vector<PostFunction> functions;
   for (int i = 0; i < list.len(); ++i) {
     if (list.kind(i) != dnnl::primitive::kind::eltwise) continue;
-    float scale = 1;
-    Eltwise step{};
-    list.get_params_eltwise(i, scale, step.algorithm, step.alpha, step.beta);
-    for (const Eltwise& other : seen)
-      if (other.algorithm == step.algorithm &&
-          (other.alpha != step.alpha || other.beta != step.beta))
-        return true;
-    seen.push_back(step);
+    PostFunction& function = functions.emplace_back();
+    list.get_params_eltwise(i, function.scale, function.algorithm, function.alpha, function.beta);
   }
-  return false;
+  return kernels::mixes_parameters(functions);
 }
 
 }  // namespace
@@ -201,7 +181,7 @@ Result<PostOpArguments> append_post_ops(Builder& builder, const graph::Node& nod
     out.arguments.push_back(
         argument(DNNL_ARG_ATTR_MULTIPLE_POST_OP(list.len() - 1) | DNNL_ARG_SRC_1, location));
   }
-  if (repeats_an_algorithm(list))
+  if (mixes_parameters(list))
     return fail(Errc::internal, "two post-ops of one algorithm at node '", node.name, "'");
   attr.set_post_ops(list);
   return out;
@@ -250,7 +230,7 @@ Result<Location> apply_post_ops(Builder& builder, const graph::Node& node,
                                                                     : algorithm::binary_mul;
     const dnnl::binary::primitive_desc pd({fn, value.desc, b.desc, value.desc}, attributes(),
                                           cpu_engine());
-    const Location y = is_padded(value.desc) ? builder.temporary(value.desc) : value;
+    const Location y = binary_works_in_place(value.desc) ? value : builder.temporary(value.desc);
     builder.emit(
         node.name, pd,
         {argument(DNNL_ARG_SRC_0, value), argument(DNNL_ARG_SRC_1, b), argument(DNNL_ARG_DST, y)});
@@ -337,8 +317,7 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
   const graph::Shape dims = padded_to(builder.shape(small), shape.size());
   Location b = builder.get(small, dims == shape ? a.desc : blocked_like(a.desc, dims));
 
-  const bool is_safe =
-      (!is_blocked(a.desc) || fills_blocks(a.desc)) && !are_pixels_of_a_batch(shape);
+  const bool is_safe = binary_takes_post_ops(a.desc);
   dnnl::primitive_attr attr = attributes();
   PostOpArguments post;
   if (is_safe) {
@@ -346,8 +325,9 @@ Result<void> lower_binary(Builder& builder, const graph::Node& node) {
   }
   const dnnl::binary::desc desc(*algorithm, a.desc, b.desc, a.desc);
   const dnnl::binary::primitive_desc pd(desc, attr, cpu_engine());
-  const bool in_place = needs_expansion || (!is_padded(a.desc) && builder.may_overwrite(a) &&
-                                            !builder.other_input_in(node, large, a));
+  const bool in_place =
+      needs_expansion || (binary_works_in_place(a.desc) && builder.may_overwrite(a) &&
+                          !builder.other_input_in(node, large, a));
   Location y = in_place ? a : builder.temporary(a.desc);
   std::vector<Argument> arguments{argument(DNNL_ARG_SRC_0, a), argument(DNNL_ARG_SRC_1, b)};
   arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());

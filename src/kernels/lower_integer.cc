@@ -7,6 +7,7 @@
 
 #include "kernels/builder.h"
 #include "kernels/native.h"
+#include "kernels/onednn_faults.h"
 #include "kernels/precision.h"
 
 namespace dermlens::kernels {
@@ -71,11 +72,11 @@ class PostOpList {
     return {};
   }
 
-  // The list for oneDNN; nullopt where it would need an algorithm twice, with other parameters.
+  // The list for oneDNN; nullopt where it would be computed wrongly.
   std::optional<dnnl::post_ops> finish() {
     to_unit(result_.scale);
-    if (repeats_an_algorithm()) return std::nullopt;
     dnnl::post_ops list;
+    std::vector<PostFunction> functions;
     for (const Step& step : steps_) {
       if (step.kind == algorithm::undef) {
         list.append_sum(step.scale);
@@ -83,8 +84,10 @@ class PostOpList {
         list.append_binary(step.kind, step.operand);
       } else {
         list.append_eltwise(step.scale, step.kind, step.alpha, step.beta);
+        functions.push_back({step.kind, step.scale, step.alpha, step.beta});
       }
     }
+    if (mixes_parameters(functions)) return std::nullopt;
     return list;
   }
 
@@ -103,19 +106,6 @@ class PostOpList {
              kind != algorithm::binary_mul;
     }
   };
-
-  // oneDNN 2.6 computes the second function of one algorithm with all parameters of the first, the
-  // scale among them.
-  bool repeats_an_algorithm() const {
-    for (std::size_t i = 0; i < steps_.size(); ++i)
-      for (std::size_t j = 0; j < i; ++j) {
-        const Step &a = steps_[j], &b = steps_[i];
-        if (a.is_function() && a.kind == b.kind &&
-            (a.scale != b.scale || a.alpha != b.alpha || a.beta != b.beta))
-          return true;
-      }
-    return false;
-  }
 
   // The numbers at hand mean `unit` each from here on.
   void to_unit(float unit) {
@@ -218,6 +208,9 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   const auto input = builder.quantized(node.inputs[0]);
   const auto scales = weight_scales(builder.graph().value(node.inputs[1]));
   if (!input || !scales || !computes_integers()) return false;
+  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
+  // It is divided by the products' scale when weights are packed.
+  if (has_bias && !builder.graph().is_constant(node.inputs[2])) return false;
   const graph::Shape& shape = builder.shape(node.output);
   const Result8 result = result_of(builder, node);
   const Desc result_desc = channels_last(shape, result.type);
@@ -241,7 +234,6 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   attr.set_output_scales(1 << 1, output_scales);
   attr.set_post_ops(*post_ops);
 
-  const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != graph::kNoValue;
   const memory::dims weight_dims = grouped(builder.shape(node.inputs[1]), op.geometry.groups);
   const Desc weight_wish(weight_dims, Type::s8, Tag::any);
   const Desc bias_desc = has_bias ? Desc({shape[1]}, Type::f32, Tag::a) : Desc();
@@ -252,6 +244,7 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
        weight_wish, bias_desc, result_desc, to_dims(op.geometry.strides), gaps,
        to_dims(op.geometry.pads_begin), to_dims(op.geometry.pads_end)},
       attr, cpu_engine());
+  if (judge(pd) != Verdict::sound) return false;
 
   const Desc weights_desc = pd.weights_desc();
   std::vector<Argument> arguments{

@@ -26,6 +26,13 @@ dnnl::memory::dims gaps(const graph::Shape& dilations) {
   return gaps;
 }
 
+// `desc`'s layout for a map of another size.
+Desc laid_out_like(const Desc& desc, const graph::Shape& shape) {
+  const Type type = desc.data_type();
+  if (desc == channels_last(desc.dims(), type)) return channels_last(shape, type);
+  return with_type(blocked_like(desc, shape), type);
+}
+
 // [N, C, *S] reduced over exactly *S, with the kinds that pooling computes.
 bool is_global_pool(const graph::Reduce& op, const graph::Shape& input) {
   if (op.fn != graph::ReduceFn::mean && op.fn != graph::ReduceFn::sum &&
@@ -117,7 +124,8 @@ Result<void> lower_reduce(Builder& builder, const graph::Node& node) {
 Result<void> lower_pool(Builder& builder, const graph::Node& node) {
   const graph::PoolGeometry& g = std::get<graph::Pool>(node.op).geometry;
   const Location x = builder.operand_of(node, 0);
-  const Desc wish = with_type(blocked_like(x.desc, builder.shape(node.output)), x.desc.data_type());
+  // The kernels take one layout on both sides: between two they leave it to the reference code.
+  const Desc wish = laid_out_like(x.desc, builder.shape(node.output));
   const dnnl::pooling_v2_forward::primitive_desc pd(
       {dnnl::prop_kind::forward_inference, algorithm_of(g.kind), x.desc, wish, to_dims(g.strides),
        to_dims(g.kernel), gaps(g.dilations), to_dims(g.pads_begin), to_dims(g.pads_end)},
@@ -140,7 +148,7 @@ Result<void> lower_pool_backward(Builder& builder, const graph::Node& node) {
     return {};
   }
   const Location dy = builder.where(node.inputs[0]);
-  const Desc dx_desc = blocked_like(dy.desc, input_shape);
+  const Desc dx_desc = laid_out_like(dy.desc, input_shape);
   const auto kind = algorithm_of(g.kind);
   const dnnl::pooling_v2_forward::primitive_desc hint(
       {dnnl::prop_kind::forward_training, kind, dx_desc, dy.desc, to_dims(g.strides),

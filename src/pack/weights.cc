@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/mapped_file.h"
 #include "kernels/lower.h"
 
@@ -16,22 +17,18 @@ namespace {
 class Workspace {
  public:
   static Result<Workspace> make(const Source& source, bool small, Ledger& ledger) {
-    Bytes plain = 0, target = 0;
-    for (std::size_t i = 0; i < source.lowered.weights.size(); ++i) {
-      if (source.layout.weight_is_small[i] != small) continue;
-      const kernels::Weight& weight = source.lowered.weights[i];
-      plain =
-          std::max<Bytes>(plain, source.graph.value(weight.value).type.elements() * sizeof(float));
-      target = std::max(target, weight.bytes);
-    }
+    const plan::Staging need =
+        plan::staging_of(source.lowered, source.layout.weight_is_small, small);
     Workspace space;
-    TRY(space.hold_, ledger.reserve(Category::scratch, plain + target));
-    space.plain_.resize(plain / sizeof(float));
-    space.target_.resize(target);
+    TRY(space.hold_, ledger.reserve(Category::scratch, need.total()));
+    space.plain_.resize(need.source / sizeof(float));
+    space.target_.resize(need.target);
     return space;
   }
 
-  std::span<float> plain(Bytes elements) { return std::span(plain_).first(elements); }
+  std::span<float> plain(Bytes bytes) {
+    return std::span(plain_).first(align_up(bytes, sizeof(float)) / sizeof(float));
+  }
   std::span<std::byte> target(Bytes bytes) { return std::span(target_).first(bytes); }
 
  private:
@@ -123,7 +120,7 @@ Result<void> write_weights(const Source& source, bool small, Ledger& ledger, con
     if (source.layout.weight_is_small[i] != small) continue;
     const kernels::Weight& weight = source.lowered.weights[i];
     const graph::Value& value = source.graph.value(weight.value);
-    const std::span<float> plain = space.plain(value.type.elements());
+    const std::span<float> plain = space.plain(weight.source.get_size());
     if (weight.as_stored) {
       copy_by_parts(value.constant->stored, std::as_writable_bytes(plain));
     } else {

@@ -62,8 +62,10 @@ void lay_out_weights(const kernels::Lowered& lowered, Layout& layout) {
     layout.weight_offsets.push_back(end);
     layout.weight_is_small.push_back(is_small);
     end += align_up(weight.bytes, kAlignment);
-    layout.plan.building = std::max(layout.plan.building, weight.source.get_size() + weight.bytes);
   }
+  for (const bool part : {false, true})
+    layout.plan.building =
+        std::max(layout.plan.building, staging_of(lowered, layout.weight_is_small, part).total());
   layout.plan.weights = align_up(large, kPage);
   layout.plan.small = align_up(small, kPage);
 }
@@ -182,6 +184,18 @@ Packing pack_arena(const std::vector<Lifetime>& lifetimes) {
     placed.push_back(id);
   }
   return packing;
+}
+
+Staging staging_of(const kernels::Lowered& lowered, const std::vector<bool>& is_small, bool small) {
+  Staging staging;
+  for (std::size_t i = 0; i < lowered.weights.size(); ++i) {
+    if (is_small[i] != small) continue;
+    const kernels::Weight& weight = lowered.weights[i];
+    // As stored, or as the fp32 numbers that are reordered: the source says which.
+    staging.source = std::max(staging.source, align_up(weight.source.get_size(), sizeof(float)));
+    staging.target = std::max(staging.target, weight.bytes);
+  }
+  return staging;
 }
 
 Layout make_layout(const kernels::Lowered& lowered) {

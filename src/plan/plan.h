@@ -35,7 +35,7 @@ struct Plan {
   Bytes scratch = 0;      // one session: the largest scratchpad of any primitive
   Bytes descriptors = 0;  // one session: oneDNN's handles to the arena
   Bytes code = 0;         // machine code and descriptors of the primitives; measured when loaded
-  Bytes building = 0;     // while the pack is built: the largest layer, twice
+  Bytes building = 0;     // while the pack is built: Staging, of the larger part
   // Of mapped weights: what needs no room of its own (let_reclaim).
   Bytes reclaimable = 0;
   std::size_t steps = 0;
@@ -78,6 +78,16 @@ struct Layout {
   std::vector<bool> weight_is_small;
   Plan plan;  // placement automatic, code an estimate
 };
+
+// What weights pass through on their way into a pack, one after the other: room for the largest as
+// it comes and for the largest as it goes, which need not be the same.
+struct Staging {
+  Bytes source = 0;
+  Bytes target = 0;
+  Bytes total() const { return source + target; }
+};
+// Of the small weights or of the large.
+Staging staging_of(const kernels::Lowered& lowered, const std::vector<bool>& is_small, bool small);
 
 Layout make_layout(const kernels::Lowered& lowered);
 

@@ -2,8 +2,8 @@
 #include "property/kernels/quantized.h"
 
 #include <array>
-#include <memory>
 
+#include "property/kernels/stored.h"
 #include "unit/graph/build.h"
 
 namespace dermlens::graph::testing {
@@ -34,27 +34,7 @@ class QuantizedGrower {
   }
   ValueId any() { return images_[static_cast<std::size_t>(below(std::ssize(images_)))]; }
 
-  ValueId quantized(ValueId x) {
-    const ValueId scale = scalar(graph_, below(2) == 0 ? 1.0F / 32 : 1.0F / 64);
-    const DType type = below(2) == 0 ? DType::i8 : DType::u8;
-    const ValueId zero = whole_numbers(type, {}, {0});
-    const ValueId q = must(graph_.add(Quantize{1, type}, {x, scale, zero}));
-    return must(graph_.add(Dequantize{1}, {q, scale, zero}));
-  }
-
-  ValueId whole_numbers(DType type, const Shape& shape, const std::vector<int>& numbers) {
-    return must(graph_.add_constant("zero", {type, shape}, stored(type, numbers)));
-  }
-
-  static Constant stored(DType type, const std::vector<int>& numbers) {
-    const auto bytes = std::make_shared<std::vector<std::byte>>();
-    for (const int number : numbers) bytes->push_back(static_cast<std::byte>(number));
-    Constant constant;
-    constant.stored_as = type;
-    constant.stored = *bytes;
-    constant.owner = bytes;
-    return constant;
-  }
+  ValueId quantized(ValueId x) { return testing::quantized(graph_, x, random_); }
 
   // fp32, or int8 around zero with a scale for each channel, or uint8 around another number.
   ValueId weights(const Shape& shape) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/lowered.h"
+
 namespace dermlens::plan {
 namespace {
 
@@ -25,6 +27,21 @@ TEST(Plan, StreamedSessionsPayForTheirWindowAndSharedWeightsCostNothing) {
   EXPECT_EQ(sample().per_session(Placement::resident), 225U);
   EXPECT_EQ(sample().per_session(Placement::streamed), 275U);
   EXPECT_EQ(sample().total(Placement::streamed, 3), 110U + 3 * 275U);
+}
+
+kernels::Weight weight(std::int64_t elements, dnnl::memory::data_type from,
+                       dnnl::memory::data_type to) {
+  using Tag = dnnl::memory::format_tag;
+  const kernels::Desc target({elements}, to, Tag::a);
+  return {0, kernels::Desc({elements}, from, Tag::a), target, target.get_size(), false, {}};
+}
+
+TEST(Plan, BuildingTakesTheLargestSourceAndTheLargestTargetOfDifferentWeights) {
+  using Type = dnnl::memory::data_type;
+  kernels::Lowered lowered;
+  lowered.weights = {weight(100'000, Type::f32, Type::bf16), weight(250'000, Type::s8, Type::f32),
+                     weight(1000, Type::f32, Type::f32)};
+  EXPECT_EQ(make_layout(lowered).plan.building, 400'000U + 1'000'000U);
 }
 
 TEST(Placements, TheFastestThatFitsIsChosen) {
