@@ -193,8 +193,6 @@ INSTANTIATE_TEST_SUITE_P(
     , ReservationFailures,
     testing::Values(Asked{"classify", "/api/v1/classify", "image/jpeg"},
                     Asked{"explain", "/api/v1/explain?output=overlay,map", "image/jpeg"},
-                    Asked{"explain_mapped", "/api/v1/explain?output=overlay,map", "image/jpeg",
-                          plan::Placement::mapped},
                     Asked{"explain_streamed", "/api/v1/explain?output=overlay,map", "image/jpeg",
                           plan::Placement::streamed},
                     Asked{"page", "/upload/", "multipart/form-data; boundary=b"}),
