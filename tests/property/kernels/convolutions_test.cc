@@ -187,6 +187,28 @@ TEST_P(Convolutions, InRandomChainsAreAsDefined) {
   }
 }
 
+// Products of matrices have other kernels, of the same kind.
+TEST_P(Convolutions, HaveRelativesThatAreAsDefinedToo) {
+  for (int i = 0; i < 200; ++i) {
+    const auto size = [this](unsigned most) {
+      return 1 + static_cast<std::int64_t>(random_() % most);
+    };
+    const Shape shape{size(3), size(40), size(96)};
+    const std::int64_t columns = 2 + size(96);
+    SCOPED_TRACE(testing::Message() << graph::to_string(shape) << " to " << columns);
+    Graph graph;
+    const ValueId x = input(graph, "x", shape);
+    const ValueId other = input(graph, "other", {shape[0], shape[1], columns});
+    const ValueId w = weights(graph, GetParam(), {shape[2], columns}, shape[2], random_);
+    ValueId y = must(graph.add(graph::MatMul{}, {x, w, kNoValue}));
+    y = binary(graph, BinaryFn::add, y, random_constant(graph, {columns}, random_));
+    if (i % 2 == 0) y = unary(graph, graph::UnaryFn::gelu_erf, y);
+    if (i % 3 != 0) y = binary(graph, BinaryFn::add, y, other);
+    graph.add_output(y);
+    expect_near(graph, GetParam());
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(, Convolutions, testing::Values(DType::f32, DType::bf16, DType::i8),
                          name_of);
 
