@@ -145,15 +145,19 @@ TEST_P(Convolutions, WiderThanTheirMapAddAsDefined) {
     }
 }
 
-TEST_P(Convolutions, OfOddChannelsAddTheirInput) {
-  for (const std::int64_t channels : {17, 19, 33, 65}) {
-    SCOPED_TRACE(channels);
-    Graph graph;
-    const ValueId x = stem(graph, {1, channels, 7, 9});
-    const ValueId y = convolution(graph, x, {1, 1}, geometry(2));
-    graph.add_output(binary(graph, BinaryFn::add, x, unary(graph, graph::UnaryFn::silu, y)));
-    expect_near(graph, GetParam());
-  }
+// Where positions are a multiple of thirty, too.
+TEST_P(Convolutions, OfOddChannelsAddAnother) {
+  for (const std::int64_t in : {17, 33})
+    for (const std::int64_t out : {17, 32, 33}) {
+      SCOPED_TRACE(testing::Message() << in << " to " << out);
+      Graph graph;
+      const ValueId x = stem(graph, {1, in, 5, 6});
+      const ValueId other = input(graph, "other", {1, out, 5, 6});
+      const ValueId w = weights(graph, GetParam(), {out, in, 1, 1}, in, random_);
+      const ValueId y = must(graph.add(graph::Conv{geometry(2), {}}, {x, w, kNoValue}));
+      graph.add_output(binary(graph, BinaryFn::add, unary(graph, graph::UnaryFn::silu, y), other));
+      expect_near(graph, GetParam());
+    }
 }
 
 // There is a descriptor of this for integers, but no kernel can be made of it.
