@@ -32,6 +32,8 @@ class PrimitiveCache {
   PrimitiveCache& operator=(const PrimitiveCache&) = delete;
 
   void open() { dnnl::set_primitive_cache_capacity(kPrimitiveCache); }
+  // Forgets what was made.
+  void close() { dnnl::set_primitive_cache_capacity(0); }
 
  private:
   static std::mutex& mutex() {
@@ -137,6 +139,32 @@ void describe(const Prepared& prepared, std::vector<TensorInfo>& inputs,
     outputs.push_back({graph.value(id).name, graph.value(id).type, late[id]});
 }
 
+// Chooses a placement by the plan, or takes the one that is wished, places the weights and
+// compiles.
+Result<void> build(const Prepared& prepared, const ProgramOptions& options, plan::Placement wish,
+                   PrimitiveCache& cache, Engine& engine, Ledger& ledger) {
+  const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
+  engine.threads = options.threads;
+  engine.plan = prepared.layout.plan;
+  if (options.let_reclaim) engine.plan.let_reclaim();
+  const Bytes most = ledger.most() - std::min(ledger.most(), ledger.reserved(Category::base));
+  TRY(engine.plan.placement,
+      plan::choose_placement(engine.plan, wish, options.sessions, ledger.available(), most));
+  TRY(engine.weights_hold,
+      ledger.reserve(Category::weights,
+                     engine.plan.shared(engine.plan.placement) - engine.plan.code));
+  TRY(engine.weights,
+      WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
+  for (const auto& file : options.files) {
+    if (file->damaged())
+      return fail(Errc::corrupt, "the model changed while it was read ('", file->path(), "')");
+    file->drop(0, file->bytes().size());
+  }
+  engine.pack_path = engine.weights.pack().path;
+  engine.pack_built = engine.weights.pack().built;
+  return compile(prepared, cache, engine, ledger);
+}
+
 std::optional<std::size_t> find(std::span<const TensorInfo> all, std::string_view name) {
   for (std::size_t i = 0; i < all.size(); ++i)
     if (all[i].name == name) return i;
@@ -170,29 +198,24 @@ Result<std::shared_ptr<const Program>> Program::make(graph::Graph graph,
   // Primitives are made for, and must run with, this many threads.
   omp_set_num_threads(options.threads);
   PrimitiveCache cache;
-  TRY(const Prepared prepared, prepare(std::move(graph), &ledger, arrange));
-  const pack::Source source{prepared.graph, prepared.lowered, prepared.layout};
+  TRY(Prepared prepared, prepare(std::move(graph), &ledger, arrange));
   std::shared_ptr<Program> program(new Program());
-  Engine& engine = *program->engine_;
-  engine.threads = options.threads;
-  engine.plan = prepared.layout.plan;
-  if (options.let_reclaim) engine.plan.let_reclaim();
-  const Bytes most = ledger.most() - std::min(ledger.most(), ledger.reserved(Category::base));
-  TRY(engine.plan.placement, plan::choose_placement(engine.plan, options.placement,
-                                                    options.sessions, ledger.available(), most));
-  TRY(engine.weights_hold,
-      ledger.reserve(Category::weights,
-                     engine.plan.shared(engine.plan.placement) - engine.plan.code));
-  TRY(engine.weights,
-      WeightStore::make(source, engine.plan.placement, options.files, options.cache_dir, ledger));
-  for (const auto& file : options.files) {
-    if (file->damaged())
-      return fail(Errc::corrupt, "the model changed while it was read ('", file->path(), "')");
-    file->drop(0, file->bytes().size());
+  Result<void> built =
+      build(prepared, options, options.placement, cache, *program->engine_, ledger);
+  // A placement is chosen by an estimate of the code, and without what building a pack takes for a
+  // moment: where there is no room for what comes, a smaller one may leave it.
+  const plan::Placement first = program->engine_->plan.placement;
+  const bool may_shrink = options.placement == plan::Placement::automatic &&
+                          first != plan::Placement::automatic && !built &&
+                          built.error().code == Errc::no_memory;
+  for (const plan::Placement smaller : {plan::Placement::mapped, plan::Placement::streamed}) {
+    if (built || !may_shrink || smaller <= first) continue;
+    prepared.layout.plan.code = std::max(prepared.layout.plan.code, program->engine_->plan.code);
+    program.reset(new Program());
+    cache.close();
+    built = build(prepared, options, smaller, cache, *program->engine_, ledger);
   }
-  engine.pack_path = engine.weights.pack().path;
-  engine.pack_built = engine.weights.pack().built;
-  TRY_VOID(compile(prepared, cache, engine, ledger));
+  if (!built) return tl::make_unexpected(std::move(built).error());
   describe(prepared, program->inputs_, program->outputs_);
   return program;
 }

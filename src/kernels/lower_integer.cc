@@ -3,7 +3,7 @@
 // that no fp32 tensor lies between is decided here.
 #include <algorithm>
 #include <cmath>
-#include <string_view>
+#include <span>
 
 #include "kernels/builder.h"
 #include "kernels/native.h"
@@ -170,6 +170,23 @@ float as_unit(float scale) {
   return std::abs(scale) < kLeast ? kLeast : scale;
 }
 
+struct Units {
+  std::vector<float> output_scales, bias_factors;  // by channel
+};
+
+// nullopt where a product's scale is not finite.
+std::optional<Units> units_of(std::span<const float> weight_scales, float input_scale,
+                              float factor) {
+  Units units;
+  for (const float weight_scale : weight_scales) {
+    const float scale = as_unit(weight_scale * input_scale);
+    if (!std::isfinite(scale)) return std::nullopt;
+    units.bias_factors.push_back(1 / scale);
+    units.output_scales.push_back(scale * factor);
+  }
+  return units;
+}
+
 memory::dims grouped(const graph::Shape& weights, std::int64_t groups) {
   memory::dims dims = to_dims(weights);
   if (groups == 1) return dims;
@@ -223,15 +240,10 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
   }
   const auto post_ops = post.finish();
   if (!post_ops) return false;
-  std::vector<float> output_scales = *scales, bias_factor;
-  for (float& scale : output_scales) {
-    scale = as_unit(scale * input->scale);
-    if (!std::isfinite(scale)) return false;
-    bias_factor.push_back(1 / scale);
-    scale *= post.factor;
-  }
+  const auto units = units_of(*scales, input->scale, post.factor);
+  if (!units) return false;
   dnnl::primitive_attr attr = attributes();
-  attr.set_output_scales(1 << 1, output_scales);
+  attr.set_output_scales(1 << 1, units->output_scales);
   attr.set_post_ops(*post_ops);
 
   const memory::dims weight_dims = grouped(builder.shape(node.inputs[1]), op.geometry.groups);
@@ -256,9 +268,9 @@ Result<bool> lower_integer_conv(Builder& builder, const graph::Node& node) {
                                                  true,
                                                  {}}))};
   if (has_bias)
-    arguments.push_back(
-        argument(DNNL_ARG_BIAS, builder.weight({node.inputs[2], bias_desc, bias_desc,
-                                                bias_desc.get_size(), false, bias_factor})));
+    arguments.push_back(argument(
+        DNNL_ARG_BIAS, builder.weight({node.inputs[2], bias_desc, bias_desc, bias_desc.get_size(),
+                                       false, units->bias_factors})));
   arguments.insert(arguments.end(), post.arguments.begin(), post.arguments.end());
   const Location output = post.accumulate
                               ? builder.place(result.value, *post.accumulate, result_desc)

@@ -17,6 +17,7 @@ struct Facts {
   bool operand = false;        // a post-op has one, be it the sum in the result's own place
   bool full_binary = false;    // one elsewhere, as large as the result
   bool one_pixel = false;      // the result has nothing after the channels
+  bool odd_input = false;      // an odd number of channels goes into each result
   bool blocked = false;        // the result's channels are
   bool fills_blocks = false;   // so many channels that every block is full
   bool narrow = false;         // at most one block of channels
@@ -46,9 +47,8 @@ constexpr std::array kFaults = {
     // By matrix product the operand is wrong in maps of width 1 and where channels do not fill
     // blocks; nothing is lost in the others, it is slow by itself.
     Fault{"gemm", [](const Facts& f) { return f.operand; }, Verdict::apart},
-    // The operand is wrong with an odd number of channels.
-    Fault{"jit_bf16_1x1", [](const Facts& f) { return f.operand && !f.fills_blocks; },
-          Verdict::apart},
+    // Wrong where an operand follows and positions are a multiple of 30 (a map of 5x6).
+    Fault{"jit_bf16_1x1", [](const Facts& f) { return f.odd_input && !f.blocked; }, Verdict::wrong},
     // Channels last, few of them or in the reference code: the operand is added wrongly.
     Fault{"",
           [](const Facts& f) {
@@ -110,6 +110,7 @@ Facts facts_of(const dnnl::convolution_forward::primitive_desc& pd) {
   facts.narrow = result.data.dims[1] <= kWidestBlock;
   const bool has_groups = weights.ndims > result.data.ndims;
   facts.ragged_groups = has_groups && weights.dims[1] % kWidestBlock != 0;
+  facts.odd_input = weights.dims[has_groups ? 2 : 1] % 2 != 0;
   const int spatial = result.data.ndims - 2;
   for (int i = 0; i < spatial; ++i)
     if (conv->strides[i] > weights.dims[weights.ndims - spatial + i]) facts.leaves_gaps = true;

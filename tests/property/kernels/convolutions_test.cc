@@ -145,15 +145,19 @@ TEST_P(Convolutions, WiderThanTheirMapAddAsDefined) {
     }
 }
 
-TEST_P(Convolutions, OfOddChannelsAddTheirInput) {
-  for (const std::int64_t channels : {17, 19, 33, 65}) {
-    SCOPED_TRACE(channels);
-    Graph graph;
-    const ValueId x = stem(graph, {1, channels, 7, 9});
-    const ValueId y = convolution(graph, x, {1, 1}, geometry(2));
-    graph.add_output(binary(graph, BinaryFn::add, x, unary(graph, graph::UnaryFn::silu, y)));
-    expect_near(graph, GetParam());
-  }
+// Where positions are a multiple of thirty, too.
+TEST_P(Convolutions, OfOddChannelsAddAnother) {
+  for (const std::int64_t in : {17, 33})
+    for (const std::int64_t out : {17, 32, 33}) {
+      SCOPED_TRACE(testing::Message() << in << " to " << out);
+      Graph graph;
+      const ValueId x = stem(graph, {1, in, 5, 6});
+      const ValueId other = input(graph, "other", {1, out, 5, 6});
+      const ValueId w = weights(graph, GetParam(), {out, in, 1, 1}, in, random_);
+      const ValueId y = must(graph.add(graph::Conv{geometry(2), {}}, {x, w, kNoValue}));
+      graph.add_output(binary(graph, BinaryFn::add, unary(graph, graph::UnaryFn::silu, y), other));
+      expect_near(graph, GetParam());
+    }
 }
 
 // There is a descriptor of this for integers, but no kernel can be made of it.
@@ -184,6 +188,28 @@ TEST_P(Convolutions, InRandomChainsAreAsDefined) {
     const Chain chain = random_convolutions(seed, GetParam());
     SCOPED_TRACE(testing::Message() << seed << ": " << chain.story);
     expect_near(chain.graph, GetParam());
+  }
+}
+
+// Products of matrices have other kernels, of the same kind.
+TEST_P(Convolutions, HaveRelativesThatAreAsDefinedToo) {
+  for (int i = 0; i < 200; ++i) {
+    const auto size = [this](unsigned most) {
+      return 1 + static_cast<std::int64_t>(random_() % most);
+    };
+    const Shape shape{size(3), size(40), size(96)};
+    const std::int64_t columns = 2 + size(96);
+    SCOPED_TRACE(testing::Message() << graph::to_string(shape) << " to " << columns);
+    Graph graph;
+    const ValueId x = input(graph, "x", shape);
+    const ValueId other = input(graph, "other", {shape[0], shape[1], columns});
+    const ValueId w = weights(graph, GetParam(), {shape[2], columns}, shape[2], random_);
+    ValueId y = must(graph.add(graph::MatMul{}, {x, w, kNoValue}));
+    y = binary(graph, BinaryFn::add, y, random_constant(graph, {columns}, random_));
+    if (i % 2 == 0) y = unary(graph, graph::UnaryFn::gelu_erf, y);
+    if (i % 3 != 0) y = binary(graph, BinaryFn::add, y, other);
+    graph.add_output(y);
+    expect_near(graph, GetParam());
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "kernels/lowered.h"
 #include "unit/exec/fixture.h"
+#include "unit/graph/build.h"
 
 namespace dermlens::exec {
 namespace {
@@ -168,6 +169,44 @@ TEST(BlankPrograms, RunWithoutAnyWeights) {
   ASSERT_TRUE(session);
   EXPECT_TRUE(run(**session, **program, network->ends, 1, 0));
   EXPECT_EQ(ledger.reserved(Category::weights), 0U);
+}
+
+// As if kernels took no code at all.
+plan::Layout without_code(const kernels::Lowered& lowered) {
+  plan::Layout layout = plan::make_layout(lowered);
+  layout.plan.code = 0;
+  return layout;
+}
+
+TEST(Programs, WeightsAreStreamedWhereTheCodeIsMoreThanWasEstimated) {
+  using namespace graph::testing;
+  std::mt19937 random(5);
+  graph::Graph graph;
+  graph::ValueId x = input(graph, "image", {1, 64, 4, 4});
+  for (const std::int64_t channels : {64, 96, 128, 192}) x = conv(graph, x, channels, 3, random);
+  graph.add_output(x);
+  std::string folder = testing::TempDir() + "codeXXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  ProgramOptions options;
+  const auto load = [&](Ledger& ledger) {
+    return Program::load(graph, options, ledger, without_code);
+  };
+  Ledger large(kPlenty);
+  const plan::Plan plan = must(load(large))->plan();
+  ASSERT_EQ(plan.placement, plan::Placement::resident);
+  const Bytes session = plan.per_session(plan::Placement::resident);
+  ASSERT_GT(plan.code, 3 * session);
+  Ledger tight(plan.total(plan::Placement::resident, 1) - plan.code / 2 - session / 2);
+  // With a pack and without: building one needs room, too.
+  for (const std::string& cache : {folder, std::string()}) {
+    options.cache_dir = cache;
+    must(load(large));
+    const auto program = load(tight);
+    ASSERT_TRUE(program) << program.error().message;
+    EXPECT_EQ((*program)->plan().placement, plan::Placement::streamed);
+    EXPECT_TRUE(Session::open(*program, tight));
+  }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
