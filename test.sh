@@ -35,7 +35,8 @@ if command -v npm >/dev/null; then
   export DERMLENS_NODE_MODULES="$PWD/build/node/node_modules"
 fi
 
-options=()
+# The tests' Python is the one that has them.
+options=(-DPython3_EXECUTABLE="$PWD/$python/bin/python")
 command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 cmake --preset dev "${options[@]}" >build/configure.log || { cat build/configure.log; exit 1; }
 cmake --build --preset dev
