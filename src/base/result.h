@@ -41,6 +41,9 @@ struct Error {
   std::string message;
   Bytes needed = 0;     // for over_limit and no_memory
   Bytes available = 0;  // for over_limit and no_memory
+
+  // What must come free for it to fit: at least a byte, as some who refuse do not say how much.
+  Bytes missing() const { return needed > available ? needed - available : 1; }
 };
 
 template <class T>

@@ -30,7 +30,7 @@ namespace json = boost::json;
 // A cold run may take as long as the disk does: fewer of them do.
 constexpr int kColdRuns = 5;
 
-struct Options {
+struct BenchOptions {
   std::string image;
   std::vector<std::string> also;
   std::vector<unsigned> clients;
@@ -61,7 +61,7 @@ struct Configuration {
 // The photo of every run: the user's, or one of our own in a file that goes with this.
 class Photo {
  public:
-  static Result<Photo> of(const Options& options) {
+  static Result<Photo> of(const BenchOptions& options) {
     Photo photo;
     photo.path_ = options.image;
     if (!options.image.empty()) return photo;
@@ -98,7 +98,7 @@ Result<json::object> in_fresh(const std::function<Result<json::object>()>& work)
 }
 
 Result<std::vector<Configuration>> configurations(const CommonOptions& common,
-                                                  const Options& options) {
+                                                  const BenchOptions& options) {
   TRY(const std::string first, find_model(common.model));
   std::vector<std::string> models{first}, placements{common.weights};
   models.insert(models.end(), options.also.begin(), options.also.end());
@@ -161,7 +161,7 @@ json::object summary(const Configuration& one, const std::vector<Configuration>&
   return out;
 }
 
-Result<json::array> measure_all(std::vector<Configuration>& all, const Options& options,
+Result<json::array> measure_all(std::vector<Configuration>& all, const BenchOptions& options,
                                 const std::string& photo, const json::object& floor) {
   for (int turn = 0; turn < options.turns; ++turn)
     for (Configuration& one : all) {
@@ -194,7 +194,7 @@ std::string fixed(const json::object& report, const char* key, double scale, con
   return text;
 }
 
-std::vector<std::string> row_of(const json::object& report, const Options& options) {
+std::vector<std::string> row_of(const json::object& report, const BenchOptions& options) {
   constexpr double kMebibyte = 1024.0 * 1024.0;
   std::vector<std::string> row{std::string(report.at("configuration").as_string()),
                                std::string(report.at("computed").as_string()),
@@ -215,7 +215,8 @@ std::vector<std::string> row_of(const json::object& report, const Options& optio
   return row;
 }
 
-void print_human(const json::array& results, const json::object& floor, const Options& options) {
+void print_human(const json::array& results, const json::object& floor,
+                 const BenchOptions& options) {
   std::cout << "this machine at best, one thread:";
   for (const auto& [key, value] : floor)
     if (key.ends_with("_gflops"))
@@ -236,7 +237,7 @@ void print_human(const json::array& results, const json::object& floor, const Op
   print_table(std::cout, rows, "", right);
 }
 
-Result<int> bench(const CommonOptions& common, const Options& options) {
+Result<int> bench(const CommonOptions& common, const BenchOptions& options) {
   TRY(const Photo photo, Photo::of(options));
   TRY(std::vector<Configuration> all, configurations(common, options));
   TRY(const json::object floor, in_fresh([&] { return measure_floor(all.front().common.model); }));
@@ -255,7 +256,7 @@ void add_bench(Application& application) {
   CLI::App* command = application.command(
       "bench", "Latency, throughput and peak memory of each placement, each in a fresh process",
       "dermlens bench --image photo.jpg --also int8.onnx --turns 3 --clients 1,4,16");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command->add_option("--image", options->image,
                       "The photo of every run (default: one of 12 megapixels, made up)");
   command->add_option("--also", options->also,

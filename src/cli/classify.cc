@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct ClassifyOptions {
   std::vector<std::string> images;
   bool ndjson = false;
   diagnose::Request request;
@@ -63,7 +63,7 @@ class Report {
   int worst_ = kDone;
 };
 
-Result<int> classify(const CommonOptions& common, const Options& options) {
+Result<int> classify(const CommonOptions& common, const ClassifyOptions& options) {
   const bool stream = options.images.size() == 1 && options.images[0] == "-";
   TRY(Engine engine, load_engine(common));
   if (stream)
@@ -82,7 +82,7 @@ void add_classify(Application& application) {
       application.command("classify", "Class probabilities of photos",
                           "dermlens classify photo.jpg\n  dermlens classify --ndjson *.jpg\n"
                           "  echo '{\"id\":1,\"path\":\"photo.jpg\"}' | dermlens classify -");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ClassifyOptions>();
   options->request.explain = false;
   command
       ->add_option("image", options->images,

@@ -22,13 +22,13 @@ namespace json = boost::json;
 
 constexpr double kKnownKept = 0.95;
 
-struct Options {
+struct EvaluateOptions {
   std::string folder, html, temperature_out, gate_out;
   bool explanations = false;
   double min_accuracy = 0, min_macro_f1 = 0, max_ece = 1;
 };
 
-Result<Evaluation> answer_all(diagnose::Model& model, const Options& options) {
+Result<Evaluation> answer_all(diagnose::Model& model, const EvaluateOptions& options) {
   TRY(const auto examples, evaluate::read_dataset(options.folder, model.card()));
   Evaluation out;
   diagnose::Request request;
@@ -58,19 +58,13 @@ Result<Evaluation> answer_all(diagnose::Model& model, const Options& options) {
   return out;
 }
 
-std::string fixed(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
-}
-
 void print_human(const Evaluation& evaluation, const diagnose::Card& card) {
   const evaluate::Metrics& metrics = evaluation.metrics;
   std::cout << metrics.photos << " photos of known classes, " << metrics.unknown << " of others, "
-            << evaluation.unreadable << " unreadable\naccuracy " << fixed(metrics.accuracy)
-            << "  macro F1 " << fixed(metrics.macro_f1) << "  top 3 " << fixed(metrics.top3)
-            << "  ECE " << fixed(metrics.ece);
-  if (metrics.gate_auroc) std::cout << "  gate AUROC " << fixed(*metrics.gate_auroc);
+            << evaluation.unreadable << " unreadable\naccuracy " << thousandths(metrics.accuracy)
+            << "  macro F1 " << thousandths(metrics.macro_f1) << "  top 3 "
+            << thousandths(metrics.top3) << "  ECE " << thousandths(metrics.ece);
+  if (metrics.gate_auroc) std::cout << "  gate AUROC " << thousandths(*metrics.gate_auroc);
   std::cout << "\n\n";
   std::vector<std::vector<std::string>> rows{{"class", "photos", "precision", "recall", "F1"}};
   std::vector<std::size_t> right{1, 2, 3, 4};
@@ -81,8 +75,8 @@ void print_human(const Evaluation& evaluation, const diagnose::Card& card) {
   for (std::size_t c = 0; c < metrics.classes.size(); ++c) {
     const evaluate::ClassMetrics& one = metrics.classes[c];
     rows.push_back({std::to_string(c) + " " + printable(card.labels[c].name("en")),
-                    std::to_string(one.photos), fixed(one.precision), fixed(one.recall),
-                    fixed(one.f1)});
+                    std::to_string(one.photos), thousandths(one.precision), thousandths(one.recall),
+                    thousandths(one.f1)});
     for (const std::size_t count : metrics.confusion[c])
       rows.back().push_back(std::to_string(count));
   }
@@ -114,7 +108,7 @@ json::object to_json(const Evaluation& evaluation, const diagnose::Card& card) {
 std::string number(double value) { return to_text(json::value(value)); }
 
 // Copies of the model with other metadata.
-Result<void> write_models(const std::string& model, const Options& options,
+Result<void> write_models(const std::string& model, const EvaluateOptions& options,
                           const Evaluation& evaluation, const diagnose::Card& card,
                           json::object& report) {
   if (!options.temperature_out.empty()) {
@@ -136,7 +130,7 @@ Result<void> write_models(const std::string& model, const Options& options,
   return {};
 }
 
-Result<int> run_evaluate(const CommonOptions& common, const Options& options) {
+Result<int> run_evaluate(const CommonOptions& common, const EvaluateOptions& options) {
   for (const std::string& path : {options.html, options.temperature_out, options.gate_out})
     if (!path.empty()) TRY_VOID(check_writable(path));
   TRY(const std::string model, find_model(common.model));
@@ -169,7 +163,7 @@ void add_evaluate(Application& application) {
   CLI::App* command =
       application.command("evaluate", "Accuracy, calibration and confusion on labelled photos",
                           "dermlens evaluate photos --html report.html --min-accuracy 0.7");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   command
       ->add_option("DIR", options->folder,
                    "Folders called as the classes (or N_name, other_name), or labels.csv")

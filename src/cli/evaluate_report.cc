@@ -25,12 +25,6 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string fixed(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
-}
-
 void write_classes(std::ostream& out, const evaluate::Metrics& metrics,
                    const diagnose::Card& card) {
   out << "<table><tr><th>class<th>photos<th>precision<th>recall<th>F1";
@@ -38,7 +32,8 @@ void write_classes(std::ostream& out, const evaluate::Metrics& metrics,
   for (std::size_t c = 0; c < metrics.classes.size(); ++c) {
     const evaluate::ClassMetrics& one = metrics.classes[c];
     out << "<tr><th>" << c << ' ' << escaped(card.labels[c].name("en")) << "<td>" << one.photos
-        << "<td>" << fixed(one.precision) << "<td>" << fixed(one.recall) << "<td>" << fixed(one.f1);
+        << "<td>" << thousandths(one.precision) << "<td>" << thousandths(one.recall) << "<td>"
+        << thousandths(one.f1);
     for (std::size_t i = 0; i < metrics.confusion[c].size(); ++i)
       out << (i == c ? "<td class=right>" : "<td>") << metrics.confusion[c][i];
   }
@@ -53,13 +48,19 @@ void write_pictures(std::ostream& out, const Evaluation& evaluation, const diagn
       if (said.probabilities[c] > said.probabilities[top]) top = c;
     out << "<figure><img alt=\"\" src=\"data:image/png;base64," << diagnose::to_base64(picture.png)
         << "\"><figcaption>said " << escaped(card.labels[top].name("en")) << ' '
-        << fixed(said.probabilities[top]) << "<br>true "
+        << thousandths(said.probabilities[top]) << "<br>true "
         << (said.class_id ? escaped(card.labels[*said.class_id].name("en")) : "none of them")
         << "</figcaption></figure>";
   }
 }
 
 }  // namespace
+
+std::string thousandths(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
 
 std::string html_report(const Evaluation& evaluation, const diagnose::Card& card) {
   const evaluate::Metrics& metrics = evaluation.metrics;
@@ -71,9 +72,9 @@ std::string html_report(const Evaluation& evaluation, const diagnose::Card& card
          "margin:.5em;width:16em}img{width:100%}</style><h1>"
       << escaped(card.name) << "</h1><p>" << metrics.photos << " photos of known classes, "
       << metrics.unknown << " of others, " << evaluation.unreadable << " unreadable</p><p>accuracy "
-      << fixed(metrics.accuracy) << ", macro F1 " << fixed(metrics.macro_f1) << ", top 3 "
-      << fixed(metrics.top3) << ", ECE " << fixed(metrics.ece);
-  if (metrics.gate_auroc) out << ", gate AUROC " << fixed(*metrics.gate_auroc);
+      << thousandths(metrics.accuracy) << ", macro F1 " << thousandths(metrics.macro_f1)
+      << ", top 3 " << thousandths(metrics.top3) << ", ECE " << thousandths(metrics.ece);
+  if (metrics.gate_auroc) out << ", gate AUROC " << thousandths(*metrics.gate_auroc);
   out << "</p>";
   write_classes(out, metrics, card);
   write_pictures(out, evaluation, card);

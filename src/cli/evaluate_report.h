@@ -22,6 +22,9 @@ struct Evaluation {
   evaluate::Metrics metrics;
 };
 
+// "0.914"
+std::string thousandths(double value);
+
 // Pictures stand in it as data: URIs; names of files do not.
 std::string html_report(const Evaluation& evaluation, const diagnose::Card& card);
 

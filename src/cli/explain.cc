@@ -14,13 +14,13 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct ExplainOptions {
   std::string image, overlay, map;
   std::string method = "gradcam", score = "logit", colormap = "jet";
   diagnose::Request request;
 };
 
-Result<diagnose::Request> to_request(const Options& options) {
+Result<diagnose::Request> to_request(const ExplainOptions& options) {
   diagnose::Request request = options.request;
   TRY(request.method, diagnose::parse_method(options.method));
   TRY(request.score, diagnose::parse_score(options.score));
@@ -29,7 +29,8 @@ Result<diagnose::Request> to_request(const Options& options) {
   return request;
 }
 
-Result<void> write_results(const Options& options, const diagnose::Explanation& explanation) {
+Result<void> write_results(const ExplainOptions& options,
+                           const diagnose::Explanation& explanation) {
   if (!options.overlay.empty()) {
     TRY_VOID(write_file(options.overlay, explanation.overlay_png.text()));
   }
@@ -43,7 +44,8 @@ Result<void> write_results(const Options& options, const diagnose::Explanation& 
 }
 
 // The native answer, but that the picture is where it was written and not in the document.
-void print_document(const Options& options, diagnose::Answer& answer, const diagnose::Card& card) {
+void print_document(const ExplainOptions& options, diagnose::Answer& answer,
+                    const diagnose::Card& card) {
   answer.explanation->overlay_png = {};
   json::value document = diagnose::to_json(answer, card);
   json::object& explanation = document.at("explanations").at(0).as_object();
@@ -53,7 +55,7 @@ void print_document(const Options& options, diagnose::Answer& answer, const diag
   print_json(std::cout, document);
 }
 
-void print_human(const Options& options, const diagnose::Answer& answer,
+void print_human(const ExplainOptions& options, const diagnose::Answer& answer,
                  const diagnose::Card& card) {
   const diagnose::Explanation& explanation = *answer.explanation;
   std::cout << printable(options.image) << '\n';
@@ -68,7 +70,7 @@ void print_human(const Options& options, const diagnose::Answer& answer,
   std::cout << diagnose::heatmap_explanation("en") << '\n' << diagnose::disclaimer("en") << '\n';
 }
 
-Result<int> explain(const CommonOptions& common, const Options& options) {
+Result<int> explain(const CommonOptions& common, const ExplainOptions& options) {
   TRY(const diagnose::Request request, to_request(options));
   if (options.overlay.empty() && options.map.empty() && !common.json)
     return fail(Errc::usage, "explain has nowhere to write to (-o overlay.png, --map or --json)");
@@ -90,7 +92,7 @@ void add_explain(Application& application) {
   CLI::App* command =
       application.command("explain", "Probabilities and a heatmap over the photo",
                           "dermlens explain photo.jpg -o overlay.png --target top1");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   diagnose::Request& request = options->request;
   command->add_option("image", options->image, "A photo (JPEG, PNG, WebP)")->required();
   command->add_option("-o,--output", options->overlay, "The overlay to write (PNG)");

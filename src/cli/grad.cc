@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct GradOptions {
   std::string model, of, at, output;
   std::vector<std::string> inputs;
 };
@@ -52,7 +52,7 @@ Result<std::size_t> index_in(const Element& element, const graph::Value& value) 
   return index;
 }
 
-Result<int> grad(const CommonOptions& common, const Options& options) {
+Result<int> grad(const CommonOptions& common, const GradOptions& options) {
   TRY_VOID(check_writable(options.output));
   TRY(const Element element, parse_element(options.of));
   TRY(Budget budget, make_budget(common));
@@ -105,7 +105,7 @@ void add_grad(Application& application) {
   CLI::App* command = application.command(
       "grad", "The gradient of one element with respect to a value",
       "dermlens grad model.onnx --input image=a.npy --of 'logits[3]' --at features -o g.npy");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GradOptions>();
   command->add_option("model", options->model, "The model (ONNX)")->required();
   command->add_option("--input", options->inputs, "NAME=file.npy, for each input of the model");
   command->add_option("--of", options->of, "NAME[index]: an element, by its row-major index")

@@ -20,7 +20,7 @@ namespace json = boost::json;
 using graph::Graph;
 using graph::ValueId;
 
-struct Options {
+struct InspectOptions {
   std::string model, dot;
 };
 
@@ -174,7 +174,7 @@ void print_human(const Inspection& found) {
   }
 }
 
-Result<int> inspect(const CommonOptions& common, const Options& options) {
+Result<int> inspect(const CommonOptions& common, const InspectOptions& options) {
   TRY(const std::string path, find_model(options.model.empty() ? common.model : options.model));
   if (!options.dot.empty()) TRY_VOID(check_writable(options.dot));
   TRY(const Inspection found, inspect_model(path));
@@ -191,7 +191,7 @@ Result<int> inspect(const CommonOptions& common, const Options& options) {
 void add_inspect(Application& application) {
   CLI::App* command = application.command("inspect", "What a model is, reads and gives",
                                           "dermlens inspect model.onnx --graph model.dot");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   command->add_option("model_file", options->model, "The model (default: as --model)");
   command->add_option("--graph", options->dot, "The graph to write, for Graphviz");
   command->add_option("--model", application.common.model, "The model (default: the shipped one)")

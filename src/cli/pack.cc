@@ -11,11 +11,11 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct PackOptions {
   std::string model;
 };
 
-Result<int> pack(const CommonOptions& common, const Options& options) {
+Result<int> pack(const CommonOptions& common, const PackOptions& options) {
   CommonOptions wanted = common;
   if (!options.model.empty()) wanted.model = options.model;
   // Building goes layer by layer, so that the smallest placement writes the same file.
@@ -45,7 +45,7 @@ void add_pack(Application& application) {
   CLI::App* command =
       application.command("pack", "Write the pack file of a model now",
                           "dermlens pack model.onnx --cache-dir /var/cache/dermlens");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PackOptions>();
   command->add_option("model_file", options->model, "The model (default: as --model)");
   add_common_options(*command, application.common);
   add_json_option(*command, application.common);

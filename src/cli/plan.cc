@@ -18,14 +18,15 @@ namespace {
 using capacity::Capacity;
 using Table = std::vector<std::vector<std::string>>;
 
-struct Options {
+struct PlanOptions {
   std::vector<std::string> models;
   std::string photo, upload;
   bool no_overlay = false;
 };
 
 // Without a photo a server's requests are planned for, as `serve` does.
-Result<capacity::Assumptions> assumptions_of(const CommonOptions& common, const Options& options) {
+Result<capacity::Assumptions> assumptions_of(const CommonOptions& common,
+                                             const PlanOptions& options) {
   capacity::Assumptions assumptions;
   assumptions.threads = common.threads;
   assumptions.overlay = !options.no_overlay;
@@ -135,7 +136,7 @@ void print_human(std::span<const Capacity> models) {
   print_comparisons(models);
 }
 
-Result<int> plan_command(const CommonOptions& common, const Options& options) {
+Result<int> plan_command(const CommonOptions& common, const PlanOptions& options) {
   std::vector<std::string> paths = options.models;
   if (paths.empty()) {
     TRY(const std::string path, find_model(common.model));
@@ -169,7 +170,7 @@ Result<int> plan_command(const CommonOptions& common, const Options& options) {
 void add_plan(Application& application) {
   CLI::App* command = application.command("plan", "The bytes of every way to run a model",
                                           "dermlens plan model.onnx --memory-limit 64M");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   command->add_option("model_file", options->models,
                       "The model, or files of several precisions of it (default: as --model)");
   command->add_option("--photo", options->photo,

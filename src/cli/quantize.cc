@@ -24,7 +24,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct QuantizeOptions {
   std::string model, to, calibrate, verify, output;
   double search_seconds = 120;
   std::optional<double> max_change, min_agreement;
@@ -39,7 +39,7 @@ struct Options {
 constexpr int kTurns = 3;
 constexpr std::size_t kPhotosOfLaterTurns = 12;
 
-Result<json::object> write_narrowed(const Options& options) {
+Result<json::object> write_narrowed(const QuantizeOptions& options) {
   const bool is_half = options.to == "fp16";
   TRY(const onnx::Model model, onnx::read_model(options.model));
   std::string tail_from;
@@ -56,7 +56,7 @@ Result<json::object> write_narrowed(const Options& options) {
                       {"kept_for_the_heatmap", narrowed.kept}};
 }
 
-Result<json::object> write_integers(const CommonOptions& common, const Options& options,
+Result<json::object> write_integers(const CommonOptions& common, const QuantizeOptions& options,
                                     const std::vector<std::string>& photos) {
   TRY(const Budget budget, make_budget(common));
   quantize::IntegerOptions how;
@@ -79,7 +79,7 @@ Result<json::object> write_integers(const CommonOptions& common, const Options& 
 }
 
 // Writes the model; what there is to say of it as JSON text.
-Result<std::string> write_model(const CommonOptions& common, const Options& options,
+Result<std::string> write_model(const CommonOptions& common, const QuantizeOptions& options,
                                 const std::vector<std::string>& photos) {
   json::object report;
   if (options.to == "int8") {
@@ -107,7 +107,7 @@ Result<quantize::Measurement> measure(const CommonOptions& common, const std::st
 }
 
 // In turns, so that a slow minute hits both.
-Result<double> speedup(const CommonOptions& common, const Options& options,
+Result<double> speedup(const CommonOptions& common, const QuantizeOptions& options,
                        std::vector<std::string> photos, double first) {
   photos.resize(std::min(photos.size(), kPhotosOfLaterTurns));
   std::vector<double> ratios{first};
@@ -120,7 +120,7 @@ Result<double> speedup(const CommonOptions& common, const Options& options,
   return ratios[ratios.size() / 2];
 }
 
-Result<QuantizeVerdict> verify(const CommonOptions& common, const Options& options,
+Result<QuantizeVerdict> verify(const CommonOptions& common, const QuantizeOptions& options,
                                const std::vector<std::string>& photos,
                                const std::vector<bool>& seen) {
   QuantizeVerdict verdict;
@@ -142,7 +142,7 @@ Result<QuantizeVerdict> verify(const CommonOptions& common, const Options& optio
   return verdict;
 }
 
-Result<int> run_quantize(const CommonOptions& common, const Options& options) {
+Result<int> run_quantize(const CommonOptions& common, const QuantizeOptions& options) {
   const bool calibrates = options.to == "int8";
   if (calibrates && options.calibrate.empty())
     return fail(Errc::usage, "int8 needs photos to calibrate on (--calibrate DIR)");
@@ -179,7 +179,7 @@ void add_quantize(Application& application) {
   CLI::App* command = application.command(
       "quantize", "A smaller model: fp16, bf16 or int8, and a verdict on it",
       "dermlens quantize model.onnx --to int8 --calibrate photos --verify photos -o small.onnx");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeOptions>();
   command->add_option("MODEL", options->model, "The model")->required();
   command->add_option("--to", options->to, "What to store and compute in")
       ->required()

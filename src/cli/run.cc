@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct RunOptions {
   std::string model, folder;
   std::vector<std::string> inputs, outputs;
 };
@@ -55,7 +55,7 @@ std::map<std::size_t, graph::Value> take_constants(graph::Graph& graph,
   return constants;
 }
 
-Result<int> run(const CommonOptions& common, const Options& options) {
+Result<int> run(const CommonOptions& common, const RunOptions& options) {
   TRY(Budget budget, make_budget(common));
   TRY(const Tensors tensors, read_tensors(options.inputs));
   TRY(const BoundModel read, read_model_for(options.model, tensors, *budget.ledger));
@@ -112,7 +112,7 @@ void add_run(Application& application) {
   CLI::App* command =
       application.command("run", "Raw tensors in, raw tensors out",
                           "dermlens run model.onnx --input image=a.npy --output logits -o results");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   command->add_option("model", options->model, "The model (ONNX)")->required();
   command->add_option("--input", options->inputs, "NAME=file.npy, for each input of the model");
   command->add_option("--output", options->outputs,

@@ -16,7 +16,7 @@
 namespace dermlens::cli {
 namespace {
 
-struct Options {
+struct SelftestOptions {
   std::string url;
   std::string api_token_file;
   std::string junit;
@@ -26,7 +26,7 @@ struct Options {
   unsigned load_seconds = 90;
 };
 
-Result<std::vector<probe::Header>> headers_of(const Options& options) {
+Result<std::vector<probe::Header>> headers_of(const SelftestOptions& options) {
   if (options.api_token_file.empty()) return std::vector<probe::Header>{};
   std::ifstream file(options.api_token_file);
   std::string token;
@@ -52,7 +52,7 @@ void print_progress(const probe::Step& step) {
             << printable(step.passed() ? step.ours : step.fault) << '\n';
 }
 
-Result<int> selftest(const CommonOptions& common, const Options& options) {
+Result<int> selftest(const CommonOptions& common, const SelftestOptions& options) {
   if (!options.junit.empty()) TRY_VOID(check_writable(options.junit));
   probe::SelftestPlan plan;
   std::optional<probe::ServerProcess> server;
@@ -86,7 +86,7 @@ void add_selftest(Application& application) {
   CLI::App* command = application.command(
       "selftest", "The seed's test procedure and ours, against a server of its own or another's",
       "dermlens selftest --memory-limit 512M");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SelftestOptions>();
   command->add_option("--url", options->url,
                       "A running server, http://host:port (default: its own)");
   command->add_option("--api-token-file", options->api_token_file, "The token for --url");

@@ -20,11 +20,11 @@ constexpr Bytes kFirstBytes = 64 << 10;
 constexpr std::size_t kBuffer = 16 << 10;
 
 // One run of the compressor. Lives outside of the frames that longjmp leaves.
-struct Writer {
-  explicit Writer(GrowingBytes& bytes) : out(bytes) {}
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-  ~Writer() { jpeg_destroy_compress(&info); }
+struct JpegWriter {
+  explicit JpegWriter(GrowingBytes& bytes) : out(bytes) {}
+  JpegWriter(const JpegWriter&) = delete;
+  JpegWriter& operator=(const JpegWriter&) = delete;
+  ~JpegWriter() { jpeg_destroy_compress(&info); }
 
   GrowingBytes& out;
   jpeg_compress_struct info{};
@@ -38,14 +38,14 @@ struct Writer {
 // Where the next row lies until the one after it is asked for.
 using NextRow = std::function<const std::uint8_t*(std::uint32_t y)>;
 
-Writer& self(j_compress_ptr info) { return *static_cast<Writer*>(info->client_data); }
+JpegWriter& self(j_compress_ptr info) { return *static_cast<JpegWriter*>(info->client_data); }
 
 void on_error(j_common_ptr info) {
-  std::longjmp(static_cast<Writer*>(info->client_data)->escape, 1);
+  std::longjmp(static_cast<JpegWriter*>(info->client_data)->escape, 1);
 }
 
 // Keeps what append says; a frame of its own, so that longjmp passes no destructor.
-bool append(Writer& writer, std::size_t size) {
+bool append(JpegWriter& writer, std::size_t size) {
   auto done = writer.out.append(writer.buffer.data(), size);
   if (!done) writer.error = std::move(done).error();
   writer.destination.next_output_byte = writer.buffer.data();
@@ -57,7 +57,7 @@ void flush(j_compress_ptr info, std::size_t size) {
   if (!append(self(info), size)) std::longjmp(self(info).escape, 1);
 }
 
-bool write_rows(Writer& writer, Size size, const NextRow& next, int quality) {
+bool write_rows(JpegWriter& writer, Size size, const NextRow& next, int quality) {
   if (setjmp(writer.escape) != 0) return false;
   jpeg_compress_struct& info = writer.info;
   info.err = jpeg_std_error(&writer.errors);
@@ -102,7 +102,7 @@ Result<GrowingBytes> encode(Size size, const NextRow& next, int quality, Ledger&
   const Bytes working = (96 << 10) + 120 * (Bytes{size.width} + 64);
   TRY(const Reservation hold, ledger.reserve(Category::encode, working));
   TRY(GrowingBytes out, GrowingBytes::make(ledger, Category::encode, kFirstBytes));
-  Writer writer(out);
+  JpegWriter writer(out);
   if (!write_rows(writer, size, next, quality)) {
     if (writer.error) return tl::make_unexpected(std::move(*writer.error));
     return fail(Errc::no_memory, "the JPEG encoder found no memory");

@@ -12,11 +12,11 @@ namespace {
 constexpr int kZlibLevel = 1;
 
 // One run of the writer. Lives outside of the frames that longjmp leaves.
-struct Writer {
-  explicit Writer(GrowingBytes& bytes) : out(bytes) {}
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-  ~Writer() { png_destroy_write_struct(&write, &info); }
+struct PngWriter {
+  explicit PngWriter(GrowingBytes& bytes) : out(bytes) {}
+  PngWriter(const PngWriter&) = delete;
+  PngWriter& operator=(const PngWriter&) = delete;
+  ~PngWriter() { png_destroy_write_struct(&write, &info); }
 
   GrowingBytes& out;
   png_structp write = nullptr;
@@ -26,24 +26,24 @@ struct Writer {
 };
 
 [[noreturn]] void on_error(png_structp write, png_const_charp) {
-  std::longjmp(static_cast<Writer*>(png_get_error_ptr(write))->escape, 1);
+  std::longjmp(static_cast<PngWriter*>(png_get_error_ptr(write))->escape, 1);
 }
 
 void on_warning(png_structp, png_const_charp) {}
 
 // Keeps what append says; a frame of its own, so that longjmp passes no destructor.
-bool append(Writer& writer, png_const_bytep data, png_size_t size) {
+bool append(PngWriter& writer, png_const_bytep data, png_size_t size) {
   auto done = writer.out.append(data, size);
   if (!done) writer.error = std::move(done).error();
   return !writer.error.has_value();
 }
 
 void on_write(png_structp write, png_bytep data, png_size_t size) {
-  if (!append(*static_cast<Writer*>(png_get_io_ptr(write)), data, size))
+  if (!append(*static_cast<PngWriter*>(png_get_io_ptr(write)), data, size))
     png_error(write, "no room");
 }
 
-bool write_rows(Writer& writer, const Picture& picture) {
+bool write_rows(PngWriter& writer, const Picture& picture) {
   if (setjmp(writer.escape) != 0) return false;
   writer.write = png_create_write_struct(PNG_LIBPNG_VER_STRING, &writer, on_error, on_warning);
   if (writer.write == nullptr) return false;
@@ -81,7 +81,7 @@ Result<GrowingBytes> encode_png(const Picture& picture, Ledger& ledger) {
   TRY(const Reservation hold, ledger.reserve(Category::encode, working_bytes(picture.size())));
   // At once: pages that stay empty are not in memory, and growing would hold two blocks.
   TRY(GrowingBytes out, GrowingBytes::make(ledger, Category::encode, longest_png(picture.size())));
-  Writer writer(out);
+  PngWriter writer(out);
   if (!write_rows(writer, picture)) {
     if (writer.error) return tl::make_unexpected(std::move(*writer.error));
     return fail(Errc::no_memory, "the PNG encoder found no memory");

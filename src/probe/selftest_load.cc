@@ -15,7 +15,6 @@ namespace {
 
 // The RSS that is back after an unload is within this of the idle one.
 constexpr double kMostLeft = 4.0;
-constexpr double kMostGrowth = 1.0;
 
 Result<std::string> default_model(HttpClient& client) {
   TRY(const Reply reply, client.get("/api/v1/models"));

@@ -17,9 +17,6 @@ namespace {
 constexpr double kSeedIdle = 180;
 constexpr double kSeedFirst = 490;
 constexpr double kSeedPeak = 500;
-// Readings are rounded to tenths, and the heap keeps a few pages here and there; the seed crept by
-// half a megabyte an upload.
-constexpr double kMostGrowth = 1.0;
 
 const json::array* array_of(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);

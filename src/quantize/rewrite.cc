@@ -10,7 +10,7 @@ namespace {
 using graph::DType;
 using onnx::NewNode;
 
-constexpr float kSteps = 127;
+constexpr float kMostInt8 = 127;
 
 template <class T>
 onnx::NewTensor tensor_of(DType type, const graph::Shape& shape, std::span<const T> values) {
@@ -26,11 +26,11 @@ float read_row(const graph::Value& weight, std::size_t row, std::span<float> out
   graph::read_rows(weight, row, 1, out);
   float largest = 0;
   for (const float value : out) largest = std::max(largest, std::abs(value));
-  return largest > 0 ? largest / kSteps : 1.0F;
+  return largest > 0 ? largest / kMostInt8 : 1.0F;
 }
 
 std::int8_t rounded(float value, float scale) {
-  return static_cast<std::int8_t>(std::clamp(std::nearbyint(value / scale), -kSteps, kSteps));
+  return static_cast<std::int8_t>(std::clamp(std::nearbyint(value / scale), -kMostInt8, kMostInt8));
 }
 
 class IntegerEdit {
@@ -43,7 +43,7 @@ class IntegerEdit {
 
   void quantize_activation(const std::string& name, double clip) {
     const std::string scale = name + "_scale", zero = name + "_zero";
-    edit.added.emplace(scale, scalar(static_cast<float>(clip) / kSteps));
+    edit.added.emplace(scale, scalar(static_cast<float>(clip) / kMostInt8));
     const std::int8_t none = 0;
     edit.added.emplace(zero, tensor_of<std::int8_t>(DType::i8, {}, std::span(&none, 1)));
     const auto maker = sites_.makers.find(name);

@@ -210,6 +210,23 @@ awaitable<Result<void>> read_body(Shared connection, std::shared_ptr<HttpRequest
   co_return Result<void>();
 }
 
+// Memory for the body, reserved. Where there is none, what is kept for later makes room for what is
+// asked now: results at once, models that nobody uses on a thread that may wait.
+awaitable<Result<Body>> make_body(Shared connection, const Route& route, std::uint64_t length) {
+  App& app = *connection->app;
+  if (length == 0) co_return Body();  // needs none, however short memory is
+  auto share = admit_body(app, route, length);
+  if (!share) co_return tl::make_unexpected(std::move(share).error());
+  for (;;) {
+    auto body = Body::reserve(app.ledger, length, std::move(*share));
+    if (body || body.error().code != Errc::no_memory) co_return std::move(body);
+    if (app.results.make_room(body.error().missing())) continue;
+    const auto unload = [](App& a) { return a.models->unload_one(); };
+    if (!co_await run_chore(connection->socket.get_executor(), connection->app, unload))
+      co_return std::move(body);
+  }
+}
+
 // Reads and answers one request whose header is there. Absent: the client has gone.
 awaitable<std::optional<HttpResponse>> respond(Shared connection,
                                                std::shared_ptr<HttpRequest> request,
@@ -218,7 +235,7 @@ awaitable<std::optional<HttpResponse>> respond(Shared connection,
   const std::uint64_t length = framing.content_length.value_or(0);
   connection->unread = length > connection->buffer.size() || framing.chunked;
   if (auto refusal = check_head(app, *request, framing)) co_return std::move(refusal);
-  auto body = admit_body(app, *request->route, length);
+  auto body = co_await make_body(connection, *request->route, length);
   if (!body) co_return error_response(body.error());
   request->body = std::move(*body);
   if (framing.expects_continue && connection->buffer.size() < length) {

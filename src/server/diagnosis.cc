@@ -27,11 +27,9 @@ Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
     if (answer || answer.error().code != Errc::no_memory || app.draining) return answer;
     if (Clock::now() >= patience) return answer;
     if (app.workers.busy() <= 1) {
-      // Nobody is there to wait for; old results give way to a new one. Where the system had no
-      // memory, the error says of no bytes that they are missing.
-      const Error& error = answer.error();
-      const Bytes missing = error.needed - std::min(error.needed, error.available);
-      if (!app.results.make_room(std::max<Bytes>(missing, 1))) return answer;
+      // Nobody is there to wait for; what is kept for later makes room for what is asked now.
+      if (!app.results.make_room(answer.error().missing()) && !app.models->unload_one())
+        return answer;
       continue;
     }
     std::this_thread::sleep_for(kMemoryPoll);

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/log.h"
 #include "server/errors.h"
 
 namespace dermlens::server {
@@ -96,6 +97,33 @@ asio::awaitable<std::optional<HttpResponse>> run_errand(tcp::socket& socket,
   boost::system::error_code ignored;
   socket.cancel(ignored);
   co_return std::move(errand->response);
+}
+
+asio::awaitable<bool> run_chore(asio::any_io_executor executor, std::shared_ptr<App> app,
+                                std::function<bool(App&)> work) {
+  struct Chore {
+    asio::steady_timer wake;  // I/O thread
+    bool done = false;        // I/O thread
+    bool result = false;      // the worker's until done
+  };
+  auto chore = std::make_shared<Chore>(asio::steady_timer(executor, Clock::time_point::max()));
+  auto ticket = std::make_shared<Ticket>();
+  ticket->run = [chore, app, work = std::move(work)] {
+    try {
+      chore->result = work(*app);
+    } catch (const std::exception& error) {
+      log(LogLevel::error, std::string("a chore failed: ") + error.what());
+    }
+  };
+  ticket->finished = [chore, executor] {
+    asio::post(executor, [chore] {
+      chore->done = true;
+      chore->wake.cancel();
+    });
+  };
+  if (!app->chores.push(ticket)) co_return false;
+  while (!chore->done) co_await chore->wake.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return chore->result;
 }
 
 }  // namespace dermlens::server

@@ -2,8 +2,10 @@
 // and takes it out again when its time is over or its client has gone.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,5 +23,9 @@ inline constexpr std::chrono::seconds kChoreDeadline{120};
 boost::asio::awaitable<std::optional<HttpResponse>> run_errand(
     boost::asio::ip::tcp::socket& socket, std::shared_ptr<App> app, Workers* pool,
     std::shared_ptr<HttpRequest> request);
+
+// Runs `work` among the chores and says what it says; false where it could not be run.
+boost::asio::awaitable<bool> run_chore(boost::asio::any_io_executor executor,
+                                       std::shared_ptr<App> app, std::function<bool(App&)> work);
 
 }  // namespace dermlens::server

@@ -73,18 +73,14 @@ std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Fra
   return std::nullopt;
 }
 
-Result<Body> admit_body(App& app, const Route& route, std::uint64_t length) {
-  if (length == 0) return Body();
+Result<Reservation> admit_body(App& app, const Route& route, std::uint64_t length) {
   const Bytes most = most_body(app.options, route.payload);
   if (length > most)
     return fail(Errc::too_large, "the body is too large (", length, " bytes, ", most, ")");
-  Reservation share;
-  if (route.payload == Payload::upload) {
-    auto taken = app.uploads.reserve(Category::bodies, length);
-    if (!taken) return within("too many uploads at once", std::move(taken).error());
-    share = std::move(*taken);
-  }
-  return Body::reserve(app.ledger, static_cast<std::size_t>(length), std::move(share));
+  if (route.payload != Payload::upload || length == 0) return Reservation();
+  auto share = app.uploads.reserve(Category::bodies, length);
+  if (!share) return within("too many uploads at once", std::move(share).error());
+  return share;
 }
 
 Clock::time_point deadline_of(const Options& options, const HttpRequest& request) {

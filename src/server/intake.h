@@ -16,9 +16,9 @@ Bytes most_body(const Options& options, Payload payload);
 // whose body need not be read, if there is one.
 std::optional<HttpResponse> check_head(App& app, HttpRequest& request, const Framing& framing);
 
-// Reserves the body's memory. Fails with too_large, or with no_memory where the uploads under way
-// leave no room for this one. No body needs none, however short memory is.
-Result<Body> admit_body(App& app, const Route& route, std::uint64_t length);
+// What a body takes of the uploads' share; only uploads take any. Fails with too_large, or with
+// no_memory where the uploads under way leave no room for this one.
+Result<Reservation> admit_body(App& app, const Route& route, std::uint64_t length);
 
 // When nobody wants the answer any more: --deadline, or sooner where the query says so.
 Clock::time_point deadline_of(const Options& options, const HttpRequest& request);

@@ -76,7 +76,7 @@ std::string_view to_string(Method method) {
   return "other";
 }
 
-Result<Body> Body::reserve(Ledger& ledger, std::size_t size, Reservation share) {
+Result<Body> Body::reserve(Ledger& ledger, std::size_t size, Reservation&& share) {
   Body body;
   if (size == 0) return body;
   TRY(body.hold_, ledger.reserve(Category::bodies, size));

@@ -26,9 +26,9 @@ std::string_view to_string(Method method);
 class Body {
  public:
   Body() = default;
-  // Reserves `size` bytes under Category::bodies. Fails as Ledger::reserve does. `share` is kept as
-  // long as the bytes are.
-  static Result<Body> reserve(Ledger& ledger, std::size_t size, Reservation share = {});
+  // Reserves `size` bytes under Category::bodies. Fails as Ledger::reserve does, and then takes
+  // nothing of `share`, which else is kept as long as the bytes are.
+  static Result<Body> reserve(Ledger& ledger, std::size_t size, Reservation&& share = {});
 
   // Valid while the body lives and is not moved from.
   std::span<std::byte> bytes() { return {bytes_.get(), size_}; }

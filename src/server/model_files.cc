@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxModels = 256;
+constexpr std::size_t kMaxFiles = 256;
 constexpr std::size_t kMaxNameLength = 100;
 
 void find_versions(const fs::path& folder, std::vector<ModelFile>& out) {
@@ -57,7 +57,7 @@ Result<std::vector<ModelFile>> find_model_files(const std::string& folder) {
   }
   if (error)
     return fail(Errc::usage, "cannot read the model folder (", folder, ", ", error.message(), ")");
-  if (files.size() > kMaxModels) files.resize(kMaxModels);
+  if (files.size() > kMaxFiles) files.resize(kMaxFiles);
   return files;
 }
 

@@ -251,15 +251,22 @@ void Models::drop_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry) 
   changed_.notify_all();
 }
 
-bool Models::drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry& keep) {
+bool Models::drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry* keep) {
   ModelEntry* oldest = nullptr;
   for (const auto& [key, entry] : entries_)
-    if (entry.get() != &keep && entry->state == ModelState::ready && entry->busy == 0 &&
+    if (entry.get() != keep && entry->state == ModelState::ready && entry->busy == 0 &&
         (oldest == nullptr || entry->last_used < oldest->last_used))
       oldest = entry.get();
   if (oldest == nullptr) return false;
   drop_locked(lock, *oldest);
   return true;
+}
+
+bool Models::unload_one() {
+  std::unique_lock lock(mutex_);
+  const auto loaded = std::ranges::count_if(
+      entries_, [](const auto& e) { return e.second->state == ModelState::ready; });
+  return loaded > 1 && drop_least_recent_locked(lock);
 }
 
 void Models::unload_idle(std::chrono::milliseconds idle_for) {

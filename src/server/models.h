@@ -113,6 +113,9 @@ class Models {
   // have ended, and the default one is loaded anew. Fails with busy where they do not end in time,
   // and as loading does; what is loaded from then on is run like this all the same.
   Result<void> reconfigure(const How& how, Clock::time_point deadline);
+  // Unloads the least recently used of those that nobody uses, unless it is the only one: what it
+  // frees is for requests, which need one. False where there is none.
+  bool unload_one();
   // Unloads what nobody has used for so long.
   void unload_idle(std::chrono::milliseconds idle_for);
 
@@ -153,7 +156,8 @@ class Models {
   bool could_fit(const Error& refusal) const;
   Result<void> replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
                               const FileStamp& stamp, Clock::time_point deadline);
-  bool drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const ModelEntry& keep);
+  bool drop_least_recent_locked(std::unique_lock<std::mutex>& lock,
+                                const ModelEntry* keep = nullptr);
   void drop_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry);
   Result<void> drain_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
                             Clock::time_point deadline);

@@ -47,10 +47,8 @@ Result<std::shared_ptr<diagnose::Model>> Models::load_roomily(std::unique_lock<s
     auto loaded = load_file(entry.path, how, sessions);
     lock.lock();
     if (loaded || !short_of_memory(loaded.error())) return loaded;
-    const Bytes missing =
-        loaded.error().needed - std::min(loaded.error().needed, loaded.error().available);
-    if (options_.make_room && options_.make_room(std::max<Bytes>(missing, 1))) continue;
-    if (drop_least_recent_locked(lock, entry)) continue;
+    if (options_.make_room && options_.make_room(loaded.error().missing())) continue;
+    if (drop_least_recent_locked(lock, &entry)) continue;
     if (std::exchange(how.placement, options_.wish) != options_.wish) continue;
     if (sessions == 1) {
       // Too much for what others leave, but not for ever.

@@ -129,6 +129,31 @@ class Directory(unittest.TestCase):
                         self.assertEqual(answer.status, 200, (name, answer.body[:300]))
                 self.assertLess(server.status("VmHWM"), 64 * 1024)
 
+    def test_what_is_idle_gives_way_to_what_comes(self):
+        """A body that fits only where kept results and unused models lie takes their room."""
+        with harness.tempfile.TemporaryDirectory() as folder:
+            for name in "abcdef":
+                shutil.copy(harness.MODEL, os.path.join(folder, name + ".onnx"))
+            with harness.Server("--model-dir", folder, "--memory-limit", "64M", "--sessions", "1",
+                                "--weights", "streamed", "--max-upload", "24M", model=None) as server:
+                def loaded():
+                    return [m["name"] for m in server.get("/api/v1/models").json()["models"]
+                            if m["state"] == "ready"]
+                for name in "abcdef":
+                    answer = server.post("/api/v1/explain?model=" + name, harness.PHOTO)
+                    self.assertEqual(answer.status, 200, answer.body[:300])
+                before = loaded()
+                self.assertGreater(len(before), 1)
+                free = (64 << 20) - server.memory()["reserved_bytes"]
+                # A picture ends before the bytes that make it large.
+                photo = harness.PHOTO + bytes(free + (1 << 20))
+                answer = server.post("/api/v1/explain?model=f", photo)
+                self.assertEqual(answer.status, 200, answer.body[:300])
+                self.assertLess(len(loaded()), len(before))
+                self.assertIn("f", loaded())
+                self.assertEqual(server.post("/api/v1/explain?model=a", harness.PHOTO).status, 200)
+                self.assertLess(server.status("VmHWM"), 64 * 1024)
+
     def test_the_least_recently_used_gives_way(self):
         with harness.tempfile.TemporaryDirectory() as folder:
             for name in "abcdef":

@@ -10,7 +10,6 @@
 namespace dermlens::exec {
 namespace {
 
-constexpr Bytes kPlenty = Bytes{1} << 30;
 constexpr int kMostReservations = 100;
 
 class Faults : public testing::TestWithParam<plan::Placement> {

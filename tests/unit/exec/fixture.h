@@ -10,6 +10,9 @@
 
 namespace dermlens::exec {
 
+// A limit that no mini network comes near.
+inline constexpr Bytes kPlenty = Bytes{1} << 30;
+
 struct Ends {
   std::string output, seed, activation, gradient;
 };

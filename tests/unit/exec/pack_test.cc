@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Bytes kPlenty = Bytes{1} << 30;
-
 class Packs : public testing::Test {
  protected:
   void SetUp() override {

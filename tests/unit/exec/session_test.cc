@@ -14,8 +14,6 @@
 namespace dermlens::exec {
 namespace {
 
-constexpr Bytes kPlenty = Bytes{1} << 30;
-
 // Every buffer has bytes of its own: nothing is ever overwritten by another.
 plan::Layout apart(const kernels::Lowered& lowered) {
   plan::Layout layout = plan::make_layout(lowered);

@@ -1,9 +1,13 @@
 // The builder's encoding.
 #include "model_builder.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "graph/reference.h"
 
 namespace dermlens::onnx {
 namespace {
@@ -182,6 +186,13 @@ ModelBuilder tiny_network() {
       .output("y")
       .metadata("labels", "a,b,c");
   return model;
+}
+
+std::vector<double> run(const Model& model, const std::vector<double>& x) {
+  const graph::Tensor input{model.graph.value(model.graph.inputs()[0].value).type, x, {}};
+  const auto outputs = graph::evaluate(model.graph, {&input, 1}, model.graph.outputs());
+  EXPECT_TRUE(outputs) << outputs.error().message;
+  return outputs ? outputs->front().reals : std::vector<double>{};
 }
 
 TemporaryFolder::TemporaryFolder() {

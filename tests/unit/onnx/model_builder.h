@@ -68,6 +68,9 @@ Result<Model> read_string(const std::string& bytes, const ReadOptions& options =
 // x -> Conv 3x3 with bias -> Relu -> GlobalAveragePool -> Flatten -> Gemm -> y
 ModelBuilder tiny_network();
 
+// What the reference evaluator makes of `x` as the first input: the first output.
+std::vector<double> run(const Model& model, const std::vector<double>& x);
+
 // A folder that goes with the object.
 class TemporaryFolder {
  public:

@@ -19,13 +19,6 @@ const graph::TensorType& type_of(const Model& model, const std::string& name) {
   return model.graph.value(*find_value(model, name)).type;
 }
 
-std::vector<double> run(const Model& model, const std::vector<double>& x) {
-  const graph::Tensor input{model.graph.value(model.graph.inputs()[0].value).type, x, {}};
-  const auto outputs = graph::evaluate(model.graph, {&input, 1}, model.graph.outputs());
-  EXPECT_TRUE(outputs) << outputs.error().message;
-  return outputs ? outputs->front().reals : std::vector<double>{};
-}
-
 TEST(Reader, ANetworkBecomesItsGraph) {
   const auto model = tiny_network().read();
   ASSERT_TRUE(model) << model.error().message;

@@ -16,13 +16,6 @@ namespace {
 using ::testing::ElementsAre;
 namespace fs = std::filesystem;
 
-std::vector<double> run(const Model& model, const std::vector<double>& x) {
-  const graph::Tensor input{model.graph.value(model.graph.inputs()[0].value).type, x, {}};
-  const auto outputs = graph::evaluate(model.graph, {&input, 1}, model.graph.outputs());
-  EXPECT_TRUE(outputs) << outputs.error().message;
-  return outputs ? outputs->front().reals : std::vector<double>{};
-}
-
 std::string content(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
