@@ -37,5 +37,5 @@ function(dermlens_test name)
   target_compile_options(${name} PRIVATE -O1)
   target_compile_definitions(${name} PRIVATE
     DERMLENS_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DERMLENS_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()

@@ -7,7 +7,7 @@ build=(g++ cmake ninja-build pkg-config libdnnl-dev libprotozero-dev libexpected
   libboost1.81-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev libsqlite3-dev zlib1g-dev
   libxxhash-dev libgtest-dev libgmock-dev)
 tests=(ccache clang libclang-rt-dev libomp-dev clang-format python3 python3-venv python3-numpy
-  python3-pil python3-torch python3-torchvision python3-onnx libonnx-testdata chromium curl
+  python3-pil libopenblas0-pthread python3-torch python3-torchvision python3-onnx libonnx-testdata chromium curl
   prometheus)  # for promtool
 # Any node will do, also one that does not come from Debian.
 command -v node >/dev/null || tests+=(nodejs npm)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A server under load, ours or the seed's stack: same route, same photo, same client.
 
-  http_peer.py PHOTO.jpg --system seed [--no-gradcam] [--clients 1,4,16] [--requests 20]
+  http_peer.py PHOTO.jpg --system seed [--no-gradcam] [--clients 1,4,16] [--runs 20] [--seconds 5]
   http_peer.py PHOTO.jpg --system dermlens --binary build/release/dermlens --model M.onnx
                [--memory-limit 512M] [--weights resident] [--precision fp32]
 
@@ -100,7 +100,8 @@ def main():
     parser.add_argument("--no-gradcam", dest="gradcam", action="store_false",
                         help="the seed's ENABLE_GRADCAM=0")
     parser.add_argument("--clients", default="1,4,16")
-    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=20, help="one after the other")
+    parser.add_argument("--seconds", type=float, default=5, help="for each number of clients")
     arguments = parser.parse_args()
     if arguments.system == "dermlens" and not arguments.model:
         parser.error("--system dermlens needs --model")
@@ -117,9 +118,9 @@ def main():
         wait_until_up(server, port)
         idle = memory_of(server.pid)
         _, first = measure.timed(lambda: post(url, body))
-        times = [measure.timed(lambda: post(url, body))[1] for _ in range(arguments.requests)]
+        times = [measure.timed(lambda: post(url, body))[1] for _ in range(arguments.runs)]
         rates = measure.throughputs(lambda: post(url, body), arguments.clients,
-                                    arguments.requests)
+                                    arguments.seconds)
         configuration = "server"
         if arguments.system == "dermlens":
             configuration += f" {arguments.weights} {arguments.precision}"

@@ -40,20 +40,25 @@ def report(system, configuration, gradcam, first_ms, times_ms, memory_now, **mor
             "runs": len(times_ms), **memory_now, **more}
 
 
-def throughput(work, clients, requests):
-    """Requests a second of so many threads that call work() again and again."""
-    # Twice the clients at least: with fewer requests nobody would have to wait.
-    requests = max(requests, 2 * clients)
+def throughput(work, clients, seconds):
+    """Requests a second of so many threads that call work() for so long, each twice at least: with
+    fewer requests nobody would have to wait."""
+    start = time.perf_counter()
+
+    def client():
+        done = 0
+        while done < 2 or time.perf_counter() - start < seconds:
+            work()
+            done += 1
+        return done
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        start = time.perf_counter()
-        for done in [pool.submit(work) for _ in range(requests)]:
-            done.result()
+        requests = sum(one.result() for one in [pool.submit(client) for _ in range(clients)])
         return requests / (time.perf_counter() - start)
 
 
-def throughputs(work, clients, requests):
+def throughputs(work, clients, seconds):
     """By number of clients, which is a list such as "1,4,16"."""
-    return {count: round(throughput(work, int(count), requests), 2) for count in clients.split(",")}
+    return {count: round(throughput(work, int(count), seconds), 2) for count in clients.split(",")}
 
 
 def add_options(parser, runs):
@@ -61,7 +66,7 @@ def add_options(parser, runs):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--clients", default="1,4,16", help="threads that share the model")
-    parser.add_argument("--requests", type=int, default=20, help="of all of them")
+    parser.add_argument("--seconds", type=float, default=5, help="for each number of clients")
 
 
 def run_and_report(system, configuration, gradcam, work, arguments, **more):
@@ -73,7 +78,7 @@ def run_and_report(system, configuration, gradcam, work, arguments, **more):
         work()
     times = [timed(work)[1] for _ in range(arguments.runs)]
     memory_now = memory()
-    rates = throughputs(work, arguments.clients, arguments.requests)
+    rates = throughputs(work, arguments.clients, arguments.seconds)
     print(json.dumps({"results": [
         report(system, configuration, gradcam, first, times, memory_now,
                requests_per_second=rates, threads=arguments.threads, **more)]}))

@@ -69,7 +69,7 @@ def systems(arguments, work):
         found[f"dermlens-{placement}"] = peer(
             here, "dermlens_peer.py", photo, "--binary", arguments.binary, "--model", model, *also,
             "--weights", placement, "--threads", threads, "--runs", runs)
-    crowd = ["--requests", few, "--clients", arguments.clients]
+    crowd = ["--clients", arguments.clients, "--seconds", str(arguments.seconds)]
     often = ["--threads", threads, "--runs", runs, *crowd]
     seldom = ["--threads", threads, "--runs", few, *crowd]
     found["onnxruntime"] = peer(here, "onnxruntime_peer.py", model, tensor, *often)
@@ -78,12 +78,12 @@ def systems(arguments, work):
     found["pytorch-gradcam"] = peer(torch, "pytorch_peer.py", tensor, "--gradcam", *seldom)
     http = lambda system, *rest: peer(here, "http_peer.py", photo, "--system", system, *crowd,
                                       *rest)
-    found["seed-server"] = http("seed")
-    found["seed-server-plain"] = http("seed", "--no-gradcam")
+    found["seed-server"] = http("seed", "--runs", few)
+    found["seed-server-plain"] = http("seed", "--no-gradcam", "--runs", few)
     for placement in PLACEMENTS:
         for precision, path in models.items():
             found[f"dermlens-server-{placement}-{precision}"] = http(
-                "dermlens", "--binary", arguments.binary, "--model", path, "--weights", placement,
+                "dermlens", "--runs", runs, "--binary", arguments.binary, "--model", path, "--weights", placement,
                 "--precision", precision, "--memory-limit", "512M")
     return found
 
@@ -197,6 +197,7 @@ def main():
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clients", default="1,4,16")
+    parser.add_argument("--seconds", type=float, default=5, help="for each number of clients")
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--chart", help="draw peak memory by system into this SVG")
     parser.add_argument("-o", "--output", default=str(ROOT / "build/bench/peers.json"))

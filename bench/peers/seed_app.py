@@ -1,7 +1,7 @@
 """A minimal copy of the seed's server: Flask, PyTorch, the model loaded at the first request,
 Grad-CAM by autograd on the probability at the last convolution, jet, alpha 0.4, PNG.
 
-  gunicorn --workers 1 --threads 2 --max-requests 100 seed_app:app
+  gunicorn --workers 1 --threads 2 seed_app:app
 
 The seed's route and JSON; EfficientNetV2-S with random weights (time and memory do not depend on
 them). The seed ran TensorFlow, which needs more of both.

@@ -128,23 +128,25 @@ std::size_t best_of(std::span<const Capacity> models) {
 Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
                       std::uint64_t sessions) {
   std::optional<Choice> best;
-  Bytes least = 0;
-  bool any = false;
+  std::optional<Bytes> least, without;
   for (std::size_t i = 0; i < capacity.ways.size(); ++i) {
     const Way& way = capacity.ways[i];
-    if (way.heatmaps != heatmaps) continue;
     if (wish != Placement::automatic && way.placement != wish) continue;
-    least = any ? std::min(least, would_do(way)) : would_do(way);
-    any = true;
+    auto& smallest = way.heatmaps == heatmaps ? least : without;
+    smallest = std::min(smallest.value_or(would_do(way)), would_do(way));
+    if (way.heatmaps != heatmaps) continue;
     const std::uint64_t fit = std::min(sessions, way.most_sessions(capacity.limit.bytes));
     if (fit > 0 && (!best || fit > best->sessions)) best = Choice{i, fit};
   }
-  if (!any) return fail(Errc::unsupported, "no heatmap is possible (", capacity.card.name, ")");
+  if (!least) return fail(Errc::unsupported, "no heatmap is possible (", capacity.card.name, ")");
   if (best) return *best;
   auto error =
-      fail(Errc::over_limit, "the memory limit is below the smallest plan (", enough(least),
+      fail(Errc::over_limit, "the memory limit is below the smallest plan (", enough(*least),
            " needed, ", format_size(capacity.limit.bytes), " allowed, ", capacity.card.name, ")");
-  error.value().needed = least;
+  if (heatmaps && without < least)
+    error.value().message +=
+        "; without heatmaps (ENABLE_GRADCAM=false) " + enough(*without) + " would do";
+  error.value().needed = *least;
   error.value().available = capacity.limit.bytes;
   return error;
 }

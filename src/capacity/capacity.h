@@ -117,6 +117,14 @@ struct Comparison {
 // the others answers what they wanted to reach by quantizing. Not empty.
 std::vector<Comparison> compare_with_seed(std::span<const Capacity> models);
 
+// Which of the seed's plans applies under the limit, and why: "A" with nothing given up, "B" with
+// another precision, "C" without heatmaps, "D" on another host.
+struct Applying {
+  std::string plan;
+  std::string reason;
+};
+Applying applying_plan(std::span<const Capacity> models);
+
 // Which of `models` serves best: heatmaps before none, then most requests at once up to one a core,
 // then the faster placement; the first of equals. Where nothing fits, the one that needs least. Not
 // empty.

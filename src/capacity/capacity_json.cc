@@ -1,4 +1,4 @@
-// The document of `dermlens plan --json` and of the server's plan route.
+// The document of `dermlens plan --json`.
 #include <algorithm>
 #include <boost/json/array.hpp>
 
@@ -16,13 +16,17 @@ json::object to_object(const ByCategory& bytes) {
   return object;
 }
 
-// For one request at once, two, and so on, as many as fit; for one at least.
-json::array peaks(const Way& way, std::uint64_t most) {
+// For one request at once, two, and so on, as many as fit; for one at least. Behind the last row
+// each category grows by `session_bytes` a request.
+json::array by_sessions(const Way& way, std::uint64_t most) {
   constexpr std::uint64_t kMostRows = 64;
-  json::array bytes;
-  for (std::uint64_t n = 1; n <= std::clamp<std::uint64_t>(most, 1, kMostRows); ++n)
-    bytes.push_back(way.peak(n));
-  return bytes;
+  json::array rows;
+  for (std::uint64_t n = 1; n <= std::clamp<std::uint64_t>(most, 1, kMostRows); ++n) {
+    ByCategory bytes;
+    for (std::size_t i = 0; i < kCategories; ++i) bytes[i] = way.shared[i] + n * way.session[i];
+    rows.push_back({{"sessions", n}, {"bytes", to_object(bytes)}, {"peak_bytes", way.peak(n)}});
+  }
+  return rows;
 }
 
 json::object to_object(const Way& way, Bytes limit) {
@@ -44,7 +48,7 @@ json::object to_object(const Way& way, Bytes limit) {
           {"reserved_bytes", way.reserved(1)},
           {"peak_bytes", way.peak(1)},
           {"needed_bytes", way.needed(1)},
-          {"peak_bytes_by_sessions", peaks(way, most)},
+          {"by_sessions", by_sessions(way, most)},
           {"max_sessions", most}};
 }
 
@@ -106,6 +110,8 @@ json::object to_json(std::span<const Capacity> models) {
         {"plans", std::move(plans)}, {"best", best}, {"recommendation", models[best].sentence}};
   }
   object["seed"] = to_array(models, compare_with_seed(models));
+  const Applying applying = applying_plan(models);
+  object["applies"] = {{"plan", applying.plan}, {"reason", applying.reason}};
   return object;
 }
 

@@ -67,4 +67,17 @@ std::vector<Comparison> compare_with_seed(std::span<const Capacity> models) {
   };
 }
 
+Applying applying_plan(std::span<const Capacity> models) {
+  const std::size_t index = best_of(models);
+  const Capacity& best = models[index];
+  if (!best.recommended) return {"D", best.sentence};
+  const Way& way = best.ways[best.recommended->way];
+  const std::string placed = std::string(to_string(way.placement)) + " weights";
+  if (!way.heatmaps)
+    return {"C", best.ways.front().heatmaps ? "heatmaps (ENABLE_GRADCAM) do not fit; " + placed
+                                            : "the model has no heatmaps; " + placed};
+  if (index != 0) return {"B", "computed in " + best.computed + " it serves more; " + placed};
+  return {"A", "heatmaps on, in the model's own precision, " + placed};
+}
+
 }  // namespace dermlens::capacity

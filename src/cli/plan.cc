@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/render.h"
+#include "memory/process.h"
 
 namespace dermlens::cli {
 namespace {
@@ -60,11 +61,9 @@ std::vector<std::size_t> columns(std::size_t first, std::size_t last) {
 }
 
 void print_bytes(const Capacity& capacity) {
-  Table table{{"weights", "heatmap"}};
+  Table table{{"placement", "heatmap"}};
   for (std::size_t i = 0; i < kCategories; ++i)
-    table[0].emplace_back(i == static_cast<std::size_t>(Category::weights)
-                              ? "placed"
-                              : to_string(static_cast<Category>(i)));
+    table[0].emplace_back(to_string(static_cast<Category>(i)));
   table[0].emplace_back("peak");
   for (const capacity::Way& way : capacity.ways) {
     std::vector<std::string> row{std::string(to_string(way.placement)),
@@ -83,7 +82,7 @@ void print_sessions(const Capacity& capacity) {
   for (const capacity::Way& way : capacity.ways) most = std::max(most, way.most_sessions(limit));
   std::vector<std::uint64_t> shown;
   for (std::uint64_t n = 1; n <= std::min<std::uint64_t>(most, 64); n *= 2) shown.push_back(n);
-  Table table{{"weights", "heatmap"}};
+  Table table{{"placement", "heatmap"}};
   for (const std::uint64_t n : shown) table[0].push_back(std::to_string(n));
   for (const char* title : {"one more", "loading", "first run", "most"})
     table[0].emplace_back(title);
@@ -111,6 +110,8 @@ void print_comparisons(std::span<const Capacity> models) {
   }
   std::cout << "\nThe plans of the system we replace, by its authors' estimates of one request\n";
   print_table(std::cout, table, "  ", {2, 3});
+  const capacity::Applying applying = capacity::applying_plan(models);
+  std::cout << "Plan " << applying.plan << " applies here: " << applying.reason << ".\n";
 }
 
 void print_model(const Capacity& capacity) {
@@ -143,12 +144,12 @@ Result<int> plan_command(const CommonOptions& common, const PlanOptions& options
     paths.push_back(path);
   }
   TRY(const capacity::Assumptions assumptions, assumptions_of(common, options));
-  TRY(const Budget budget, make_budget(common));
+  const MemoryLimit limit = find_memory_limit(common.memory_limit);
   const Bytes base =
-      budget.base.bytes() + (assumptions.keep_photo ? capacity::kServerAllowance : Bytes{0});
+      read_process_memory().rss + (assumptions.keep_photo ? capacity::kServerAllowance : Bytes{0});
   std::vector<Capacity> models;
   for (const std::string& path : paths) {
-    auto found = capacity::survey(path, budget.limit, base, assumptions);
+    auto found = capacity::survey(path, limit, base, assumptions);
     if (!found && paths.size() > 1) return within(path, std::move(found).error());
     if (!found) return tl::make_unexpected(std::move(found).error());
     models.push_back(std::move(*found));

@@ -129,11 +129,14 @@ void Workers::work() {
     ticket->waiting = false;
     lock.unlock();
     ticket->run();
-    ticket->finished();
     lock.lock();
     running_.erase(place);
     // One of those who were not to run may now.
     if (!waiting_.empty()) wake_.notify_one();
+    lock.unlock();
+    // Last: who asks again at once finds the place free.
+    ticket->finished();
+    lock.lock();
   }
 }
 

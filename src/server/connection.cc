@@ -210,6 +210,11 @@ awaitable<Result<void>> read_body(Shared connection, std::shared_ptr<HttpRequest
   co_return Result<void>();
 }
 
+// Whether there would be room if nothing were kept for later.
+bool could_fit(const App& app, const Error& refusal) {
+  return app.models->could_fit(refusal, app.ledger.reserved(Category::results));
+}
+
 // Memory for the body, reserved. Where there is none, what is kept for later makes room for what is
 // asked now: results at once, models that nobody uses on a thread that may wait.
 awaitable<Result<Body>> make_body(Shared connection, const Route& route, std::uint64_t length) {
@@ -219,7 +224,7 @@ awaitable<Result<Body>> make_body(Shared connection, const Route& route, std::ui
   if (!share) co_return tl::make_unexpected(std::move(share).error());
   for (;;) {
     auto body = Body::reserve(app.ledger, length, std::move(*share));
-    if (body || body.error().code != Errc::no_memory) co_return std::move(body);
+    if (body || !could_fit(app, body.error())) co_return std::move(body);
     if (app.results.make_room(body.error().missing())) continue;
     const auto unload = [](App& a) { return a.models->unload_one(); };
     if (!co_await run_chore(connection->socket.get_executor(), connection->app, unload))
@@ -285,6 +290,7 @@ awaitable<bool> answer(Shared connection, std::shared_ptr<HttpRequest> request,
   const bool taken = written == head->size() + (with_body ? size : 0);
   record(app, *request, taken ? response->status : kClientHasGone,
          written - std::min(written, head->size()), start);
+  *response = HttpResponse();  // what it holds is for others, however long the client stays
   if (taken && !go_on) co_await linger(connection);
   co_return taken&& go_on;
 }

@@ -26,12 +26,13 @@ Result<diagnose::Answer> answer_patiently(App& app, diagnose::Model& model,
     auto answer = model.answer(input.photo, input.wish);
     if (answer || answer.error().code != Errc::no_memory || app.draining) return answer;
     if (Clock::now() >= patience) return answer;
-    if (app.workers.busy() <= 1) {
-      // Nobody is there to wait for; what is kept for later makes room for what is asked now.
-      if (!app.results.make_room(answer.error().missing()) && !app.models->unload_one())
-        return answer;
+    // Where nobody is there to wait for, or that has not helped, what is kept for later makes room
+    // for what is asked now.
+    const bool alone = app.workers.busy() <= 1;
+    if ((alone || Clock::now() >= patience - kMemoryPatience / 2) &&
+        (app.results.make_room(answer.error().missing()) || app.models->unload_one()))
       continue;
-    }
+    if (alone) return answer;
     std::this_thread::sleep_for(kMemoryPoll);
   }
 }

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kMaxModels = 1024;
 
+// Far longer than giving a model's memory back takes.
+constexpr std::chrono::seconds kLeaving{2};
+
 // A model that is known and has no file is our trouble and not a wrong name; where it lay is
 // nobody's business.
 Result<FileStamp> stamp_of_known(const ModelEntry& entry) {
@@ -264,9 +267,15 @@ bool Models::drop_least_recent_locked(std::unique_lock<std::mutex>& lock, const 
 
 bool Models::unload_one() {
   std::unique_lock lock(mutex_);
-  const auto loaded = std::ranges::count_if(
-      entries_, [](const auto& e) { return e.second->state == ModelState::ready; });
-  return loaded > 1 && drop_least_recent_locked(lock);
+  std::size_t wanted = 0;
+  bool leaving = false;
+  for (const auto& [key, entry] : entries_) {
+    wanted += entry->state == ModelState::ready || entry->state == ModelState::loading;
+    leaving = leaving || (entry->state == ModelState::draining && entry->busy == 0);
+  }
+  if (!leaving) return wanted > 1 && drop_least_recent_locked(lock);
+  changed_.wait_for(lock, kLeaving);
+  return true;
 }
 
 void Models::unload_idle(std::chrono::milliseconds idle_for) {

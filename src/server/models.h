@@ -113,9 +113,12 @@ class Models {
   // have ended, and the default one is loaded anew. Fails with busy where they do not end in time,
   // and as loading does; what is loaded from then on is run like this all the same.
   Result<void> reconfigure(const How& how, Clock::time_point deadline);
-  // Unloads the least recently used of those that nobody uses, unless it is the only one: what it
-  // frees is for requests, which need one. False where there is none.
+  // Unloads the least recently used of those that nobody uses, or waits for one that is on its way
+  // out; but for the last one, as what it frees is for requests. False where there is none. Waits,
+  // as the above do.
   bool unload_one();
+  // Whether what was refused would fit if no model were loaded and `besides` were free as well.
+  bool could_fit(const Error& refusal, Bytes besides = 0) const;
   // Unloads what nobody has used for so long.
   void unload_idle(std::chrono::milliseconds idle_for);
 
@@ -152,8 +155,6 @@ class Models {
   Result<std::shared_ptr<diagnose::Model>> load_roomily(std::unique_lock<std::mutex>& lock,
                                                         const ModelEntry& entry);
   Result<void> load_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry);
-  // Whether what was refused would fit if no model were loaded.
-  bool could_fit(const Error& refusal) const;
   Result<void> replace_locked(std::unique_lock<std::mutex>& lock, ModelEntry& entry,
                               const FileStamp& stamp, Clock::time_point deadline);
   bool drop_least_recent_locked(std::unique_lock<std::mutex>& lock,

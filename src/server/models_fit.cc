@@ -76,9 +76,9 @@ Result<void> Models::reconfigure(const How& how, Clock::time_point deadline) {
   return load_locked(lock, *reload);
 }
 
-bool Models::could_fit(const Error& refusal) const {
+bool Models::could_fit(const Error& refusal, Bytes besides) const {
   if (refusal.code != Errc::no_memory) return false;
-  Bytes room = ledger_.available();
+  Bytes room = ledger_.available() + besides;
   for (const Category held :
        {Category::weights, Category::code, Category::arena, Category::scratch})
     room += ledger_.reserved(held);

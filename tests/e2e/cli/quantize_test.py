@@ -163,6 +163,8 @@ class OnPhotosItHasNotSeen(unittest.TestCase):
         self.assertGreaterEqual(verdict["held_out"]["agreement"], 0.97)
         self.assertLessEqual(verdict["held_out"]["largest_probability_change"], 0.10)
         self.assertGreater(verdict["held_out"]["heatmap_correlation"], 0.95)
+        self.assertGreaterEqual(verdict["agreement"], 0.97)
+        self.assertGreater(verdict["heatmap_correlation"], 0.95)
         self.assertLess(len(report["kept_fp32"]), report["convolutions"])
 
     def test_bf16_keeps_class_and_heatmap(self):

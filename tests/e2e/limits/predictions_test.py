@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("DERMLENS_BINARY", str(ROOT / "build" / "release" / "dermlens"))
 PLACEMENTS = ("resident", "mapped", "streamed")
 MOST_ABOVE = 0.10
+RELEASE = os.environ.get("DERMLENS_RELEASE") == "1"
 
 
 def siblings(model, folder):
@@ -103,11 +104,12 @@ def measure(name, model, folder):
 
 
 def check_all(made):
-    """How many configurations there were, and how many failed."""
+    """How many configurations there were, and how many failed. A release skips none."""
     failed = count = 0
     for name, model in networks(made):
         if not model.exists():
             print(f"skipped: {name} is not there")
+            failed += RELEASE
             continue
         with tempfile.TemporaryDirectory() as folder:
             for row in measure(name, model, pathlib.Path(folder)):

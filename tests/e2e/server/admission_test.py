@@ -55,7 +55,7 @@ class Queue(unittest.TestCase):
         with harness.Server("--sessions", "1", "--preload") as server:
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             before = computed(server)
-            photo = harness.png(1500, 1200)
+            photo = harness.png(4000, 3000)
             head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
                     b"Content-Length: " + str(len(photo)).encode() + b"\r\n\r\n")
             clients = [server.connect() for _ in range(10)]
@@ -74,7 +74,7 @@ class Queue(unittest.TestCase):
     def test_each_place_counts_those_ahead_and_no_others(self):
         with harness.Server("--sessions", "1", "--preload") as server:
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
-            photos = [harness.png(6000, 4000)] + [harness.png(3000, 2000)] * 3
+            photos = [harness.png(8000, 6000)] + [harness.png(3000, 2000)] * 3
 
             def state(name):
                 said = server.get("/api/v1/queue/" + name).json()
@@ -98,8 +98,11 @@ class Queue(unittest.TestCase):
                 now = state(names[3])
                 if now != last[-1]:
                     last.append(now)
-            self.assertEqual(last, [("waiting", 3), ("waiting", 2), ("waiting", 1),
-                                    ("computing", 0), ("absent", 0)])
+            # Between two looks a place may have come and gone, but none comes back.
+            order = [("waiting", 3), ("waiting", 2), ("waiting", 1), ("computing", 0),
+                     ("absent", 0)]
+            self.assertEqual(last, [one for one in order if one in last])
+            self.assertGreater(len(last), 2)
             for thread in threads:
                 thread.join()
 

@@ -20,7 +20,7 @@ import sys, time
 held = []
 for _ in range(int(sys.argv[1]) // 2):
     held.append(b"x" * (2 << 20))
-    time.sleep(0.1)
+    time.sleep(0.2)
 print("full", flush=True)
 time.sleep(600)
 """
@@ -151,7 +151,7 @@ class Pressure(unittest.TestCase):
             self.assertEqual(server.post("/api/v1/explain", harness.PHOTO).status, 200)
             with Neighbour(group, 92) as neighbour:
                 self.assertTrue(neighbour.wait_until_full())
-                # The server looks once a second, and until then believes in what was left before.
+                # The server looks five times a second, and until then believes in what was left before.
                 self.assertTrue(harness.wait_for(
                     lambda: not server.memory()["model_loaded"] and
                     server.memory()["limit_mb"] < 24))

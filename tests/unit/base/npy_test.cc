@@ -3,6 +3,7 @@
 #include "base/npy.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -37,7 +38,7 @@ std::string dict_of(const std::string& descr, const std::string& shape) {
 TEST(Npy, WhatIsWrittenIsReadBack) {
   const std::vector<std::int64_t> shape{2, 1, 3};
   const std::vector<float> values{1, -2.5F, 3e30F, 0, 1e-40F, 6};
-  const auto path = (std::filesystem::temp_directory_path() / "dermlens_npy_test.npy").string();
+  const auto path = testing::TempDir() + "npy_" + std::to_string(::getpid()) + ".npy";
   std::ofstream(path, std::ios::binary) << *format_npy(shape, std::span<const float>(values));
   const auto array = read_npy(path);
   ASSERT_TRUE(array) << array.error().message;

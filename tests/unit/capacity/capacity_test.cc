@@ -16,14 +16,16 @@ namespace {
 
 const char* const kModel = DERMLENS_SOURCE_DIR "/models/skin7-b0.onnx";
 
+Capacity survey_under(Bytes limit) {
+  const Bytes base = read_process_memory().rss;
+  auto found = survey(kModel, {limit, LimitSource::flag}, base, {});
+  EXPECT_TRUE(found) << found.error().message;
+  return found.value_or(Capacity{});
+}
+
 // Surveyed once: it runs the model.
 const Capacity& at_512_mb() {
-  static const Capacity one = [] {
-    const Bytes base = read_process_memory().rss;
-    auto found = survey(kModel, {Bytes{512} << 20, LimitSource::flag}, base, {});
-    EXPECT_TRUE(found) << found.error().message;
-    return found.value_or(Capacity{});
-  }();
+  static const Capacity one = survey_under(Bytes{512} << 20);
   return one;
 }
 
@@ -169,8 +171,46 @@ TEST_F(Surveys, PutTheSeedsPlansBesideOurs) {
   }
 }
 
+TEST_F(Surveys, SayWhichOfTheSeedsPlansApplies) {
+  const auto plan_of = [](const Capacity& one) { return applying_plan(std::span(&one, 1)).plan; };
+  EXPECT_EQ(plan_of(at_512_mb()), "A");
+  // Who is surveyed again is measured again.
+  constexpr Bytes kClearly = Bytes{2} << 20;
+  EXPECT_EQ(plan_of(survey_under(way(true, Placement::streamed).needed(1) + kClearly)), "A");
+  EXPECT_EQ(plan_of(survey_under(way(false, Placement::streamed).needed(1) + kClearly)), "C");
+  const Capacity nothing = survey_under(way(false, Placement::streamed).needed(1) - kClearly);
+  EXPECT_EQ(plan_of(nothing), "D");
+  EXPECT_EQ(applying_plan(std::span(&nothing, 1)).reason, nothing.sentence);
+  Capacity narrow = at_512_mb();
+  narrow.computed = "int8";
+  const auto sibling = applying_plan(std::array{nothing, narrow});
+  EXPECT_EQ(sibling.plan, "B");
+  EXPECT_NE(sibling.reason.find("int8"), std::string::npos) << sibling.reason;
+}
+
+TEST_F(Surveys, OfALimitThatHoldsNoHeatmapSayWhatHoldsAnswersWithout) {
+  const Bytes with = way(true, Placement::streamed).needed(1);
+  const auto refused = choose(under(with - 1), true, Placement::automatic, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_GT(refused.error().needed, with);
+  EXPECT_NE(refused.error().message.find("without heatmaps (ENABLE_GRADCAM=false)"),
+            std::string::npos)
+      << refused.error().message;
+  EXPECT_TRUE(choose(under(with - 1), false, Placement::automatic, 1));
+}
+
 TEST_F(Surveys, AreADocument) {
   const boost::json::object document = to_json(std::span(&at_512_mb(), 1));
+  EXPECT_EQ(document.at("applies").at("plan"), "A");
+  for (const auto& one : document.at("configurations").as_array()) {
+    const auto& rows = one.at("by_sessions").as_array();
+    EXPECT_EQ(rows.size(), one.at("max_sessions").to_number<std::size_t>());
+    const auto& last = rows.back();
+    EXPECT_EQ(last.at("sessions").to_number<std::size_t>(), rows.size());
+    EXPECT_EQ(last.at("bytes").at("arena").to_number<Bytes>(),
+              rows.size() * one.at("session_bytes").at("arena").to_number<Bytes>());
+    EXPECT_EQ(last.at("bytes").at("weights"), one.at("shared_bytes").at("weights"));
+  }
   EXPECT_EQ(document.at("configurations").as_array().size(), 6U);
   EXPECT_EQ(document.at("seed").as_array().size(), 8U);
   EXPECT_EQ(document.at("measured"), boost::json::value({"base", "code"}));

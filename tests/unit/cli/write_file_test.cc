@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -14,7 +15,8 @@ namespace fs = std::filesystem;
 
 class WriteFile : public testing::Test {
  protected:
-  WriteFile() : folder(fs::path(testing::TempDir()) / "write_file_test") {
+  WriteFile()
+      : folder(fs::path(testing::TempDir()) / ("write_file_" + std::to_string(::getpid()))) {
     fs::remove_all(folder);
     fs::create_directories(folder);
   }

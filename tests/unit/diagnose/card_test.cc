@@ -1,6 +1,7 @@
 #include "diagnose/card.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -86,7 +87,8 @@ TEST(Card, ASoftmaxThatMakesTheOutputIsInside) {
 }
 
 TEST(Card, LabelsBesideTheModelAreTheFallback) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "labels_beside";
+  const auto folder =
+      std::filesystem::path(testing::TempDir()) / ("labels_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "labels.txt") << "one\r\ntwo\nthree\n\n\n";
   onnx::Model model = network();

@@ -1,6 +1,7 @@
 // A model of bf16 or int8: what it declares is what is computed, where the CPU can, and the tail
 // that a heatmap is made from stays fp32.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
@@ -100,7 +101,7 @@ class Bf16 : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     from_ = DERMLENS_SOURCE_DIR "/tests/golden/fixtures/" + std::string(GetParam()) + "/model.onnx";
-    to_ = testing::TempDir() + "bf16_" + GetParam() + ".onnx";
+    to_ = testing::TempDir() + "bf16_" + GetParam() + std::to_string(::getpid()) + ".onnx";
     const auto model = onnx::read_model(from_);
     ASSERT_TRUE(model);
     auto edit = narrow_edit(*model, DType::bf16, kTarget);

@@ -1,6 +1,7 @@
 #include "quantize/photos.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -23,7 +24,8 @@ class Photos : public testing::Test {
   }
 
   fs::path folder_ =
-      fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+      fs::path(testing::TempDir()) /
+      (testing::UnitTest::GetInstance()->current_test_info()->name() + std::to_string(::getpid()));
 };
 
 TEST_F(Photos, OfASharedFolderHalfIsHeldOut) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -46,7 +47,7 @@ TEST(Configure, TooSmallALimitIsRefusedWithWhatWouldDo) {
 }
 
 TEST(Configure, AFileThatIsNoModelIsAnErrorAndNotAPlan) {
-  const std::string path = testing::TempDir() + "configure_test.onnx";
+  const std::string path = testing::TempDir() + "configure_" + std::to_string(::getpid()) + ".onnx";
   std::ofstream(path) << "this is not a model";
   Options options;
   options.model = path;

@@ -126,13 +126,15 @@ class ReservationFailures : public testing::TestWithParam<Asked> {
   }
 
   // Lets the n-th reservation of a request fail until there is no n-th one; before each,
-  // `prepare()`. Returns how many failed; one that the server could make up for is answered.
+  // `prepare()`, and nothing is kept that could give way. Returns how many failed; one that the
+  // server could make up for, such as a result's that is then not kept, is answered.
   template <class Prepare>
   int fail_every(Prepare prepare) {
     Ledger& ledger = served_->app().ledger;
     int refused = 0;
     for (int n = 0; n < kMostReservations; ++n) {
       prepare();
+      served_->app().results.make_room(served_->app().ledger.limit());
       const std::uint64_t before = ledger.refused();
       ledger.fail_at(n);
       const auto response = ask();
@@ -193,6 +195,8 @@ INSTANTIATE_TEST_SUITE_P(
     , ReservationFailures,
     testing::Values(Asked{"classify", "/api/v1/classify", "image/jpeg"},
                     Asked{"explain", "/api/v1/explain?output=overlay,map", "image/jpeg"},
+                    Asked{"explain_mapped", "/api/v1/explain?output=overlay,map", "image/jpeg",
+                          plan::Placement::mapped},
                     Asked{"explain_streamed", "/api/v1/explain?output=overlay,map", "image/jpeg",
                           plan::Placement::streamed},
                     Asked{"page", "/upload/", "multipart/form-data; boundary=b"}),
