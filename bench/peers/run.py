@@ -171,20 +171,20 @@ def summary(found):
     return rows
 
 
-def print_table(rows):
-    columns = ["system", "configuration", "Grad-CAM", "first ms", "median ms", "cold ms",
-               "x ONNX Runtime", "x own forward", "x floor", "peak MB", "anon MB", "file MB",
-               "requests/s at clients"]
+def print_table(rows, clients):
+    columns = ["system", "Grad-CAM", "first ms", "median ms", "cold ms", "x ONNX Runtime",
+               "x own forward", "x floor", "peak MB", "anon MB", "file MB",
+               "requests/s at " + clients.replace(",", " / ")]
     lines = [columns, ["---"] * len(columns)]
     blank = lambda value, form: "" if value is None else format(value, form)
     for row in rows:
-        rates = row["requests_per_second"]
         lines.append([
-            row["system"], row["configuration"], "yes" if row["gradcam"] else "no",
-            f"{row['first_ms']:.0f}", f"{row['median_ms']:.1f}", blank(row["cold_ms"], ".1f"),
-            blank(row["of_onnxruntime"], ".2f"), blank(row["of_own_forward"], ".3f"),
-            blank(row["of_floor"], ".2f"), f"{row['peak_mb']:.1f}", f"{row['anon_mb']:.1f}",
-            f"{row['file_mb']:.1f}", ", ".join(f"{n}: {rate}" for n, rate in rates.items())])
+            f"{row['system']} {row['configuration']}", "yes" if row["gradcam"] else "no",
+            f"{row['first_ms']:.0f}", f"{row['median_ms']:.0f}", blank(row["cold_ms"], ".0f"),
+            blank(row["of_onnxruntime"], ".2f"), blank(row["of_own_forward"], ".2f"),
+            blank(row["of_floor"], ".1f"), f"{row['peak_mb']:.0f}", f"{row['anon_mb']:.0f}",
+            f"{row['file_mb']:.0f}",
+            " / ".join(f"{rate:.1f}" for rate in row["requests_per_second"].values())])
     for line in lines:
         print("| " + " | ".join(line) + " |")
 
@@ -222,7 +222,7 @@ def main():
     floor = {key: max(each[key] for each in floors) for key in floors[0]} if floors else {}
     output.write_text(json.dumps({"turns": arguments.turns, "threads": arguments.threads,
                                   "floor": floor, "rows": rows}, indent=1) + "\n")
-    print_table(rows)
+    print_table(rows, arguments.clients)
     print("\nThis machine at best: " + ", ".join(f"{key} {value:.1f}" for key, value in floor.items()))
     if arguments.chart:
         pathlib.Path(arguments.chart).write_text(chart.draw(chart.bars(rows)), encoding="utf-8")

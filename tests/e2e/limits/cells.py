@@ -75,7 +75,7 @@ class Cell:
         self.binary, self.model, self.path = binary, model, path
         self.weights, self.cold = weights, cold
         self.predicted = self.limit = self.measured = 0
-        self.requests = self.answers = 0
+        self.requests = self.asked = self.answers = 0
         self.trouble = []
 
     def run(self, requests, cache):
@@ -92,8 +92,11 @@ class Cell:
             self.trouble.append(str(error))
         if not self.trouble and self.predicted < self.measured:
             self.trouble.append("more than predicted")
-        if not self.trouble and self.compared and self.predicted > self.measured * (1 + MOST_ABOVE):
+        if not self.trouble and self.is_loose():
             self.trouble.append("over 10 % less than predicted")
+
+    def is_loose(self):
+        return self.compared and self.predicted > self.measured * (1 + MOST_ABOVE)
 
     def make_cold(self, cache):
         if self.cold:
@@ -103,7 +106,7 @@ class Cell:
         ratio = self.predicted / self.measured if self.measured else 0
         return [self.name(), f"{self.predicted / MB:.1f}", f"{self.limit / MB:.1f}",
                 f"{self.measured / MB:.1f}", f"{ratio:.3f}" if self.compared else "-",
-                f"{self.answers} of {self.requests}",
+                f"{self.answers} of {self.asked}",
                 "; ".join(self.trouble) or "holds"]
 
 
@@ -134,6 +137,7 @@ class Explained(Cell):
         pathlib.Path(photo).write_bytes(NOISE)
         for _ in range(self.requests):
             self.make_cold(cache)  # each process reads the disk, not only the first
+            self.asked += 1
             process = subprocess.Popen(
                 [self.binary, "explain", photo, "-o", os.path.join(folder, "o.png"), "--json",
                  "--model", str(self.path), "--cache-dir", cache, "--weights", self.weights],
@@ -212,6 +216,10 @@ class Served(Cell):
                 port = self.find_port(server, log)
                 self.ask_all(server, port)
                 self.read(server, port)
+                # Four peaks meet by chance: what was not seen in so many waves may be in more.
+                while not self.trouble and self.is_loose() and self.asked < 4 * self.requests:
+                    self.ask_all(server, port)
+                    self.read(server, port)
             finally:
                 server.send_signal(signal.SIGTERM)
                 if server.wait(timeout=60) != 0:
@@ -260,7 +268,8 @@ class Served(Cell):
 
         with concurrent.futures.ThreadPoolExecutor(self.sessions) as pool:
             results = list(pool.map(one, range(self.requests)))
-        self.answers = results.count(None)
+        self.asked += self.requests
+        self.answers += results.count(None)
         self.trouble += sorted({result for result in results if result})[:3]
 
     def read(self, server, port):
