@@ -35,20 +35,14 @@ if command -v npm >/dev/null; then
   export DERMLENS_NODE_MODULES="$PWD/build/node/node_modules"
 fi
 
-# PyTorch's networks and goldens: a cache in build/reference, made once, while the compilers run.
-mkdir -p build
-/usr/bin/python3 tools/make_reference_models.py all -o build/reference >build/reference.log 2>&1 &
-references=$!
-trap 'kill "$references" 2>/dev/null || true' EXIT
-
 # The tests' Python is the one that has them.
 options=(-DPython3_EXECUTABLE="$PWD/$python/bin/python")
 command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 cmake --preset dev "${options[@]}" >build/configure.log || { cat build/configure.log; exit 1; }
 cmake --build --preset dev
 
-wait "$references" || { cat build/reference.log; exit 1; }
-trap - EXIT
+# PyTorch's networks and goldens: a cache in build/reference, made once.
+/usr/bin/python3 tools/make_reference_models.py all -o build/reference
 export DERMLENS_REFERENCE_DIR="$PWD/build/reference"
 
 # Clang's sanitizers over strangers' models and pictures. The corpus itself is replayed by ctest.
