@@ -28,6 +28,10 @@ using ByCategory = std::array<Bytes, kCategories>;
 // What a server has open besides the bare process: connections, its page. An estimate.
 inline constexpr Bytes kServerAllowance = Bytes{2} << 20;
 
+// The kernel counts pages a core in batches of 32, anonymous ones and those of files apart: a
+// reading may be low by that much.
+Bytes counting_error();
+
 // A phone's photo: 12 megapixels, baseline JPEG, 4:2:0.
 Header phone_photo();
 

@@ -4,14 +4,11 @@
 
 #include <string>
 
+#include "capacity/capacity.h"
 #include "diagnose/network.h"
 #include "plan/plan.h"
 
 namespace dermlens::capacity {
-
-// The kernel counts pages a core in batches of 32, anonymous ones and those of files apart: a
-// reading may be low by that much.
-Bytes counting_error();
 
 // How things stood at the start. `base` is what counts as the bare process: this one, or the server
 // that this one was forked from (whose mapped files the fork did not inherit), and what a server is

@@ -84,10 +84,11 @@ struct App {
   // What the handler says; a large answer that it has not reserved for is reserved for here.
   Result<HttpResponse> respond(HttpRequest& request);
   // After a load: the libraries' pages that the engine has touched now count; `engine` is all that
-  // it adds to the bare process, as measured at start.
+  // it adds to the bare process, as measured at start, 0 where it was not.
   void count_libraries(const diagnose::Model& model, Bytes engine);
 
   std::mutex base_mutex_;
+  Bytes bare_ = 0;  // the base before any load
   bool libraries_counted_ = false;
   mutable std::atomic<Bytes> peak_ = 0;
   mutable std::atomic<std::uint64_t> peak_read_ms_ = 0;

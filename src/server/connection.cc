@@ -290,7 +290,10 @@ awaitable<bool> answer(Shared connection, std::shared_ptr<HttpRequest> request,
   const bool taken = written == head->size() + (with_body ? size : 0);
   record(app, *request, taken ? response->status : kClientHasGone,
          written - std::min(written, head->size()), start);
-  *response = HttpResponse();  // what it holds is for others, however long the client stays
+  {
+    // What it holds is for others now, however long the client stays.
+    const HttpResponse done = std::move(*response);
+  }
   if (taken && !go_on) co_await linger(connection);
   co_return taken&& go_on;
 }
