@@ -112,6 +112,9 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   if (!S_ISREG(status.st_mode)) return fail(Errc::malformed, "not a regular file ('", path, "')");
   if (status.st_size == 0) return fail(Errc::malformed, "file is empty ('", path, "')");
   const auto size = static_cast<std::size_t>(status.st_size);
+  // A disk may be set to read 8 MB ahead, twice over, and pages on their way cannot be taken back:
+  // a small control group was full of them, and the kernel killed. read() looks ahead by itself.
+  ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_RANDOM);
   install_handler();
   void* base = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
   if (base == MAP_FAILED)
@@ -146,6 +149,12 @@ bool MappedFile::damaged() const {
 }
 
 void MappedFile::read(std::size_t offset, std::span<std::byte> out) const {
+  // Who reads on finds the next piece on its way: enough to keep a disk busy.
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const std::size_t piece = (offset + out.size()) / kPiece;
+  if (piece != offset / kPiece)
+    ::posix_fadvise(file_.get(), static_cast<off_t>((piece + 1) * kPiece), kPiece,
+                    POSIX_FADV_WILLNEED);
   while (!out.empty()) {
     const ssize_t length = ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
     if (length < 0 && errno == EINTR) continue;
