@@ -42,7 +42,8 @@ class MappedFile {
   bool damaged() const;
 
   // Copies [offset, offset + out.size()), which lies in the file, without mapping it. What the file
-  // no longer has reads as zeros and makes damaged() true. Any thread.
+  // no longer has reads as zeros and makes damaged() true. Looks one to two megabytes ahead. Any
+  // thread.
   void read(std::size_t offset, std::span<std::byte> out) const;
 
   // Gives back the pages of [offset, offset + length) and of the 2-MB blocks around it: the
