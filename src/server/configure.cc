@@ -34,6 +34,7 @@ struct Record {
   std::uint64_t sessions = 0;
   plan::Placement placement = plan::Placement::automatic;
   Bytes engine = 0, reserved = 0, peak = 0, request_room = 0;
+  plan::Plan plan;
   std::size_t ways = 0;
 };
 static_assert(std::is_trivially_copyable_v<Record> && std::is_trivially_copyable_v<capacity::Way>);
@@ -50,6 +51,7 @@ void adopt(Configuration& configuration, const capacity::Way& way, std::uint64_t
   configuration.heatmaps = way.heatmaps;
   configuration.code = way.plan.code;
   configuration.let_reclaim = way.plan.reclaimable != 0;
+  configuration.plan = way.plan;
   configuration.reserved = way.reserved(sessions);
   configuration.peak = way.peak(sessions);
   configuration.request_room =
@@ -89,6 +91,7 @@ void tell(int pipe, const Result<Configuration>& result) {
     record.reserved = result->reserved;
     record.peak = result->peak;
     record.request_room = result->request_room;
+    record.plan = result->plan.value();
     record.ways = std::min(result->ways.size(), kMostWays);
     ways.assign(reinterpret_cast<const char*>(result->ways.data()),
                 record.ways * sizeof(capacity::Way));
@@ -125,6 +128,7 @@ std::optional<Result<Configuration>> understand(const std::string& bytes) {
   configuration.reserved = record.reserved;
   configuration.peak = record.peak;
   configuration.request_room = record.request_room;
+  configuration.plan = record.plan;
   configuration.sentence = std::move(text);
   configuration.ways.resize(ways / sizeof(capacity::Way));
   std::memcpy(configuration.ways.data(), bytes.data() + sizeof record, ways);

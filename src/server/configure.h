@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Configuration {
   Bytes request_room = 0;  // what a request reserves beside its session
   // Whether room for part of the mapped weights is left to the kernel: under a control group only.
   bool let_reclaim = false;
+  std::optional<plan::Plan> plan;   // of the surveyed model; empty: not known
   std::string sentence;             // for people
   std::vector<capacity::Way> ways;  // all that was surveyed; empty: nothing is known
 };

@@ -79,11 +79,15 @@ json::object memory_report(const App& app) {
     weights["fell_from"] = pressure.fell_from;
     weights["because"] = pressure.because;
   }
-  json::value plan = nullptr;
+  std::optional<plan::Plan> planned = pressure.configuration.plan;
   if (model != nullptr) {
-    weights["placement"] = to_string(model->plan().placement);
-    weights["bytes"] = model->plan().weights;
-    plan = plan_report(model->plan(), sessions);
+    planned = model->plan();
+    weights["placement"] = to_string(planned->placement);
+    weights["bytes"] = planned->weights;
+  }
+  json::value plan = nullptr;
+  if (planned) {
+    plan = plan_report(*planned, sessions);
     plan.as_object()["predicted_peak_bytes"] = pressure.configuration.peak;
     plan.as_object()["results_most_bytes"] = app.results.most();
   }

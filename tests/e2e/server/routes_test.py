@@ -34,6 +34,20 @@ class Routes(unittest.TestCase):
         self.assertEqual(set(memory["ledger"]), {"base", "code", "weights", "arena", "scratch",
                                                  "bodies", "decode", "encode", "results"})
 
+    def test_the_plan_is_there_before_the_model_and_the_model_keeps_it(self):
+        with harness.Server("--weights", "streamed", "--sessions", "2") as server:
+            before = server.memory()
+            self.assertEqual(server.post("/api/v1/explain", harness.png()).status, 200)
+            after = server.memory()
+        self.assertIs(before["model_loaded"], False)
+        self.assertIs(after["model_loaded"], True)
+        # The kernels' code is measured, at start and again at load.
+        measured = {"code_bytes", "planned_bytes", "shared_bytes"}
+        for key in set(after["plan"]) - measured:
+            self.assertEqual(before["plan"][key], after["plan"][key], key)
+        self.assertEqual((before["plan"]["placement"], before["plan"]["sessions"]), ("streamed", 2))
+        self.assertGreater(before["plan"]["predicted_peak_bytes"], before["plan"]["planned_bytes"])
+
     def test_every_answer_carries_the_security_headers(self):
         for path in ("/", "/health/", "/nowhere", "/memory/"):
             headers = self.server.get(path).headers
