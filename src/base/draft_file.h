@@ -1,5 +1,6 @@
 // A file that appears under its name only when it is complete: written beside it, then renamed.
-// Whatever goes wrong before leaves the old file as it was and no draft behind.
+// Whatever goes wrong before leaves the old file as it was and no draft behind. A symbolic link is
+// followed: what it names is replaced, the link stays.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ namespace dermlens {
 
 class DraftFile {
  public:
-  // Fails with io where the folder does not let us.
+  // Fails with usage where `path` is there and no regular file (a device, a pipe), with io where
+  // the folder does not let us.
   static Result<DraftFile> create(const std::string& path);
   DraftFile(DraftFile&& other) noexcept;
   DraftFile& operator=(DraftFile&&) = delete;

@@ -2,6 +2,8 @@
 #include "capacity/capacity.h"
 
 #include <algorithm>
+#include <limits>
+#include <span>
 #include <thread>
 #include <tuple>
 
@@ -41,8 +43,19 @@ Result<Rehearsals> rehearse_all(const diagnose::Network& network, const Before& 
   return rehearsals;
 }
 
-// Who asks again is measured again, and may be read a little higher.
-Bytes would_do(const Way& way) { return way.needed(1) + counting_error(); }
+// This reading may be too low and that of who asks again too high.
+Bytes would_do(const Way& way) { return way.needed(1) + 2 * counting_error(); }
+
+bool is_wished(const Way& way, Placement wish) {
+  return wish == Placement::automatic || way.placement == wish;
+}
+
+Bytes least_of(std::span<const Way> ways, Placement wish) {
+  Bytes least = std::numeric_limits<Bytes>::max();
+  for (const Way& way : ways)
+    if (is_wished(way, wish)) least = std::min(least, would_do(way));
+  return least;
+}
 
 // In text never less than it is: who asks for what is written must get it.
 std::string enough(Bytes bytes) {
@@ -52,7 +65,11 @@ std::string enough(Bytes bytes) {
 }
 
 std::string refusal(const Capacity& capacity) {
-  return "nothing fits " + format_size(capacity.limit.bytes) + "; " + enough(capacity.least) +
+  const Placement wish = capacity.assumptions.weights;
+  const std::string what = wish == Placement::automatic
+                               ? "nothing fits "
+                               : "nothing with " + std::string(to_string(wish)) + " weights fits ";
+  return what + format_size(capacity.limit.bytes) + "; " + enough(capacity.least) +
          " would do for one request";
 }
 
@@ -71,6 +88,8 @@ void recommend(Capacity& capacity) {
   capacity.sentence = describe(capacity, *choice);
   const std::uint64_t most = capacity.ways[choice->way].most_sessions(capacity.limit.bytes);
   if (most > choice->sessions) capacity.sentence += "; up to " + std::to_string(most) + " fit";
+  if (heatmaps && !capacity.ways[choice->way].heatmaps)
+    capacity.sentence += "; serve takes it with ENABLE_GRADCAM=false only";
 }
 
 }  // namespace
@@ -108,7 +127,7 @@ Result<Capacity> survey(const std::string& model, const MemoryLimit& limit, Byte
     }
   }
   capacity.card = std::move(network.card);
-  capacity.least = would_do(std::ranges::min(capacity.ways, {}, would_do));
+  capacity.least = least_of(capacity.ways, assumptions.weights);
   recommend(capacity);
   return capacity;
 }
@@ -131,7 +150,7 @@ Result<Choice> choose(const Capacity& capacity, bool heatmaps, Placement wish,
   std::optional<Bytes> least, without;
   for (std::size_t i = 0; i < capacity.ways.size(); ++i) {
     const Way& way = capacity.ways[i];
-    if (wish != Placement::automatic && way.placement != wish) continue;
+    if (!is_wished(way, wish)) continue;
     auto& smallest = way.heatmaps == heatmaps ? least : without;
     smallest = std::min(smallest.value_or(would_do(way)), would_do(way));
     if (way.heatmaps != heatmaps) continue;

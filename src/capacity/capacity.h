@@ -84,7 +84,7 @@ struct Capacity {
   MemoryLimit limit;
   Assumptions assumptions;
   Bytes base = 0;                     // measured
-  Bytes least = 0;                    // the limit that would do for one request
+  Bytes least = 0;                    // the limit that would do for one request, as wished
   std::vector<Way> ways;              // with heatmaps first, the fastest placement first
   std::optional<Choice> recommended;  // empty: nothing fits
   std::string sentence;               // the recommendation, or what would do

@@ -27,44 +27,77 @@ std::string of_size(const diagnose::Preprocessing& how) {
          std::to_string(how.height);
 }
 
-// The model with the fewest bytes of weights; 0: the first, as it is.
-std::size_t narrowest(std::span<const Capacity> models) {
-  const auto weights = [](const Capacity& one) { return one.ways.front().plan.weights; };
-  return static_cast<std::size_t>(std::ranges::min_element(models, {}, weights) - models.begin());
+// A way to run one of several models.
+struct Pick {
+  std::size_t model = 0, way = 0;
+  std::string remark;
+};
+
+// Another precision, in the way that takes least; of the first model its streamed weights, where no
+// other one `suits`.
+template <class Suits>
+Pick narrowed(std::span<const Capacity> models, bool heatmaps, Suits suits) {
+  Pick best{0, find(models.front(), heatmaps, Placement::streamed),
+            "weights streamed: smaller, and no digit is lost"};
+  for (std::size_t i = 1; i < models.size(); ++i) {
+    if (!suits(models[i])) continue;
+    for (std::size_t j = 0; j < models[i].ways.size(); ++j) {
+      const Way& way = models[i].ways[j];
+      if (way.heatmaps != heatmaps) continue;
+      if (best.model != 0 && models[best.model].ways[best.way].peak(1) <= way.peak(1)) continue;
+      best = {i, j, models[i].stored + " weights, " + std::string(to_string(way.placement))};
+    }
+  }
+  return best;
 }
 
-std::string of_narrowing(const Capacity& capacity, std::size_t index) {
-  return index == 0 ? "weights streamed: smaller, and no digit is lost"
-                    : capacity.computed + " weights, resident";
+bool is_any(const Capacity& /*model*/) { return true; }
+bool is_half(const Capacity& model) { return model.stored == "fp16" || model.stored == "bf16"; }
+
+std::string of_heatmaps(const Way& with, const Way& without) {
+  if (!with.heatmaps) return "the model has no heatmaps";
+  const Bytes cost = with.peak(1) - std::min(with.peak(1), without.peak(1));
+  return "heatmaps cost " + format_size(cost);
 }
 
 }  // namespace
 
 std::vector<Comparison> compare_with_seed(std::span<const Capacity> models) {
   const Capacity& capacity = models.front();
-  const std::size_t narrow = narrowest(models);
   const bool heatmaps = capacity.ways.front().heatmaps;
-  const Choice as_is{find(capacity, heatmaps, Placement::resident), 1};
-  const Choice small{find(capacity, heatmaps, Placement::streamed), 1};
-  const Choice narrowed =
-      narrow == 0 ? small : Choice{find(models[narrow], heatmaps, Placement::resident), 1};
-  const Choice without{find(capacity, false, Placement::resident), 1};
-  const Choice best = capacity.recommended.value_or(small);
+  const Pick as_is{0, find(capacity, heatmaps, Placement::resident), "weights resident"};
+  const Pick without{0, find(capacity, false, Placement::resident),
+                     of_heatmaps(capacity.ways[as_is.way], capacity.ways[without.way])};
+  const Pick any = narrowed(models, heatmaps, is_any);
+  const Pick half = narrowed(models, heatmaps, is_half);
+  const std::size_t best = capacity.recommended ? capacity.recommended->way
+                                                : narrowed({&capacity, 1}, heatmaps, is_any).way;
   const int threads = capacity.assumptions.threads;
   const std::string of_threads = threads == 1
                                      ? "one a request already"
                                      : std::to_string(threads) + " a request, as --threads says";
-  return {
-      {"A", "as it is", "486, 510", 0, as_is, "weights resident, heatmaps on"},
-      {"B", "quantize, one thread", "360, 410", narrow, narrowed,
-       of_narrowing(models[narrow], narrow)},
-      {"C", "no Grad-CAM", "436", 0, without, "heatmaps cost little: keep them"},
-      {"D", "a larger host", "", 0, best, of_larger_host(capacity)},
-      {"2A", "one thread", "486", 0, as_is, of_threads},
-      {"2B", "Grad-CAM off", "436", 0, without, "ENABLE_GRADCAM=false"},
-      {"2C", "weights as fp16", "360, 410", narrow, narrowed, of_narrowing(models[narrow], narrow)},
-      {"2D", "224 x 224 pixels", "470", 0, as_is, of_size(capacity.card.preprocessing)},
+  std::vector<Comparison> rows;
+  const auto add = [&](std::string name, std::string meaning, std::string seed_mb, const Pick& pick,
+                       std::string remark) {
+    const Bytes limit = models[pick.model].limit.bytes;
+    if (models[pick.model].ways[pick.way].needed(1) > limit) remark += "; does not fit";
+    rows.push_back({std::move(name),
+                    std::move(meaning),
+                    std::move(seed_mb),
+                    pick.model,
+                    {pick.way, 1},
+                    std::move(remark)});
   };
+  add("A", "as it is", "486, 510", as_is, as_is.remark);
+  add("B", "quantize, one thread", "360, 410", any, any.remark);
+  add("C", "no Grad-CAM", "436", without, without.remark);
+  rows.push_back({"D", "a larger host", "", 0, {best, 1}, of_larger_host(capacity)});
+  add("2A", "one thread", "486", as_is, of_threads);
+  add("2B", "Grad-CAM off", "436", without, "ENABLE_GRADCAM=false");
+  add("2C", "weights as fp16", "360, 410", half.model == 0 ? any : half,
+      half.model == 0 ? any.remark : half.remark);
+  add("2D", "224 x 224 pixels", "470", as_is, of_size(capacity.card.preprocessing));
+  return rows;
 }
 
 Applying applying_plan(std::span<const Capacity> models) {

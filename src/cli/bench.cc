@@ -1,7 +1,7 @@
 // dermlens bench: peak memory, latency and throughput of each placement of one or more models,
 // every figure from a fresh process, in turns, in one table, beside what this machine could do at
 // best. bench/README.md says how the figures compare with those of other systems.
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -9,22 +9,21 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
-#include <filesystem>
+#include <fstream>
 #include <iostream>
-#include <utility>
+#include <optional>
 
+#include "base/descriptor.h"
 #include "cli/bench_measure.h"
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/render.h"
 #include "cli/synthetic_photo.h"
-#include "cli/write_file.h"
 #include "probe/fresh_process.h"
 
 namespace dermlens::cli {
 namespace {
 
-namespace fs = std::filesystem;
 namespace json = boost::json;
 
 // A cold run may take as long as the disk does: fewer of them do.
@@ -44,6 +43,11 @@ struct Configuration {
   bool heatmap = false;
   json::object work;  // work_of(model)
   std::vector<json::object> turns;
+  std::optional<Error> misfit;  // why it cannot be had under the memory limit; no turns then
+
+  std::string name() const {
+    return common.weights + " " + std::string(work.at("stored").as_string());
+  }
 
   double median(const char* key) const {
     std::vector<double> values;
@@ -58,35 +62,27 @@ struct Configuration {
   }
 };
 
-// The photo of every run: the user's, or one of our own in a file that goes with this.
+// The photo of every run: the user's, or one of our own that has no name, so that nothing of
+// it is left whatever ends this process; the fresh ones inherit it.
 class Photo {
  public:
   static Result<Photo> of(const BenchOptions& options) {
-    Photo photo;
-    photo.path_ = options.image;
-    if (!options.image.empty()) return photo;
+    if (!options.image.empty()) return Photo(options.image, Descriptor());
     constexpr Size kPhone{4000, 3000};
-    photo.path_ = fs::temp_directory_path() / "dermlens-bench-XXXXXX";
-    const int fd = ::mkstemp(photo.path_.data());
-    if (fd < 0) return fail(Errc::io, "no temporary file can be made (", photo.path_, ")");
-    ::close(fd);
-    photo.is_ours_ = true;
+    Descriptor memory(::memfd_create("photo", MFD_CLOEXEC));
+    const std::string path = "/proc/self/fd/" + std::to_string(memory.get());
+    Photo photo(path, std::move(memory));
     TRY(const std::string bytes, synthetic_photo(kPhone));
-    TRY_VOID(write_file(photo.path_, bytes));
+    if (!(std::ofstream(photo.path_, std::ios::binary) << bytes).flush())
+      return fail(Errc::io, "the made-up photo cannot be kept in memory");
     return photo;
-  }
-  Photo(Photo&& other) noexcept
-      : path_(std::move(other.path_)), is_ours_(std::exchange(other.is_ours_, false)) {}
-  Photo& operator=(Photo&&) = delete;
-  ~Photo() {
-    if (is_ours_) std::remove(path_.c_str());
   }
   const std::string& path() const { return path_; }
 
  private:
-  Photo() = default;
+  Photo(std::string path, Descriptor ours) : path_(std::move(path)), ours_(std::move(ours)) {}
   std::string path_;
-  bool is_ours_ = false;
+  Descriptor ours_;
 };
 
 Result<json::object> in_fresh(const std::function<Result<json::object>()>& work) {
@@ -108,7 +104,7 @@ Result<std::vector<Configuration>> configurations(const CommonOptions& common,
     TRY(const json::object work, in_fresh([&] { return work_of(models[model]); }));
     for (const std::string& placement : placements)
       for (const bool heatmap : {false, true}) {
-        Configuration one{common, model, heatmap, work, {}};
+        Configuration one{common, model, heatmap, work, {}, {}};
         one.common.model = models[model];
         one.common.weights = placement;
         all.push_back(std::move(one));
@@ -128,10 +124,12 @@ double floor_ms(const Configuration& one, const json::object& floor) {
   return std::max(compute, read);
 }
 
-// Median over the turns of the first model's time divided by this one's, same placement, same turn.
-double speedup(const Configuration& one, const std::vector<Configuration>& all) {
+// Median over the turns of the first model's time divided by this one's, same placement, same turn;
+// nullopt where the first does not fit.
+std::optional<double> speedup(const Configuration& one, const std::vector<Configuration>& all) {
   for (const Configuration& base : all) {
-    if (base.model != 0 || base.heatmap != one.heatmap || base.common.weights != one.common.weights)
+    if (base.model != 0 || base.misfit || base.heatmap != one.heatmap ||
+        base.common.weights != one.common.weights)
       continue;
     std::vector<double> ratios;
     for (std::size_t i = 0; i < one.turns.size(); ++i)
@@ -140,48 +138,81 @@ double speedup(const Configuration& one, const std::vector<Configuration>& all) 
     std::ranges::sort(ratios);
     return ratios[ratios.size() / 2];
   }
-  return 1;
+  return std::nullopt;
 }
 
 json::object summary(const Configuration& one, const std::vector<Configuration>& all,
                      const json::object& floor) {
-  json::object out = one.turns.front();
+  json::object out;
+  if (!one.misfit) out = one.turns.front();
+  out["configuration"] = one.name();
+  out["model"] = one.common.model;
+  out["computed"] = one.work.at("computed");
+  out["gradcam"] = one.heatmap;
+  out["fits"] = !one.misfit;
+  if (one.misfit) {
+    out["error"] = one.misfit->message;
+    return out;
+  }
   for (const char* key : {"load_ms", "first_ms", "cold_first_ms", "median_ms", "forward_ms",
                           "cold_forward_ms", "cold_read_bytes", "backward_ms", "decode_ms",
                           "render_ms", "whole_ms", "anon_bytes", "file_bytes"})
     out[key] = one.median(key);
   out["peak_bytes"] = one.most("peak_bytes");
-  out["configuration"] = one.common.weights + " " + std::string(one.work.at("stored").as_string());
-  out["model"] = one.common.model;
-  out["computed"] = one.work.at("computed");
   out["turns"] = one.turns.size();
-  out["speedup"] = speedup(one, all);
+  if (const auto faster = speedup(one, all)) out["speedup"] = *faster;
   out["floor_ms"] = floor_ms(one, floor);
   out["of_floor"] = one.median("forward_ms") / floor_ms(one, floor);
   return out;
+}
+
+bool is_misfit(const Error& error) { return exit_code(error.code) == kOverLimit; }
+
+Result<json::object> measure_turn(const Configuration& one, const BenchOptions& options,
+                                  const std::string& photo) {
+  TRY(json::object report,
+      in_fresh([&] { return measure_latency(one.common, photo, options.runs, one.heatmap); }));
+  const std::string pack(report.at("pack").as_string());
+  TRY(const json::object cold, in_fresh([&] {
+        return measure_cold(one.common, photo, pack, std::min(options.runs, kColdRuns),
+                            one.heatmap);
+      }));
+  report.insert(cold.begin(), cold.end());
+  return report;
 }
 
 Result<json::array> measure_all(std::vector<Configuration>& all, const BenchOptions& options,
                                 const std::string& photo, const json::object& floor) {
   for (int turn = 0; turn < options.turns; ++turn)
     for (Configuration& one : all) {
-      TRY(json::object report,
-          in_fresh([&] { return measure_latency(one.common, photo, options.runs, one.heatmap); }));
-      const std::string pack(report.at("pack").as_string());
-      TRY(const json::object cold, in_fresh([&] {
-            return measure_cold(one.common, photo, pack, std::min(options.runs, kColdRuns),
-                                one.heatmap);
-          }));
-      report.insert(cold.begin(), cold.end());
-      one.turns.push_back(std::move(report));
+      if (one.misfit) continue;
+      auto report = measure_turn(one, options, photo);
+      if (report) {
+        one.turns.push_back(std::move(*report));
+      } else if (is_misfit(report.error())) {
+        one.misfit = std::move(report).error();
+        one.turns.clear();
+        // The path of our own photo says nothing to anyone.
+        if (options.image.empty() && one.misfit->message.starts_with(photo + ": "))
+          one.misfit->message.erase(0, photo.size() + 2);
+      } else {
+        return tl::make_unexpected(std::move(report).error());
+      }
     }
+  if (std::ranges::all_of(all, [](const Configuration& one) { return one.misfit.has_value(); }))
+    return within(all.back().name(), *all.back().misfit);
   json::array results;
   for (const Configuration& one : all) {
     json::object result = summary(one, all, floor);
-    if (one.heatmap && !options.clients.empty()) {
-      TRY(const json::object load,
-          in_fresh([&] { return measure_throughput(one.common, photo, options.clients); }));
-      for (const auto& [key, value] : load) result[key] = value;
+    if (one.heatmap && !one.misfit && !options.clients.empty()) {
+      const auto load =
+          in_fresh([&] { return measure_throughput(one.common, photo, options.clients); });
+      if (load)
+        result.insert(load->begin(), load->end());
+      else if (is_misfit(load.error()))
+        result["server_error"] = load.error().message;
+      else
+        return tl::make_unexpected(load.error());
     }
     results.push_back(std::move(result));
   }
@@ -199,18 +230,24 @@ std::vector<std::string> row_of(const json::object& report, const BenchOptions& 
   std::vector<std::string> row{std::string(report.at("configuration").as_string()),
                                std::string(report.at("computed").as_string()),
                                report.at("gradcam").as_bool() ? "yes" : "no"};
+  if (!report.at("fits").as_bool()) {
+    row.emplace_back("does not fit");
+    return row;
+  }
   for (const char* key : {"first_ms", "cold_first_ms"})
     row.push_back(fixed(report, key, 1, "%.0f"));
   for (const char* key :
        {"forward_ms", "cold_forward_ms", "backward_ms", "decode_ms", "render_ms", "whole_ms"})
     row.push_back(fixed(report, key, 1, "%.1f"));
-  for (const char* key : {"speedup", "of_floor"}) row.push_back(fixed(report, key, 1, "%.2f"));
+  row.push_back(report.contains("speedup") ? fixed(report, "speedup", 1, "%.2f") : "-");
+  row.push_back(fixed(report, "of_floor", 1, "%.2f"));
   for (const char* key : {"peak_bytes", "anon_bytes", "file_bytes"})
     row.push_back(fixed(report, key, kMebibyte, "%.1f"));
   for (const unsigned clients : options.clients) {
     const json::value* rates = report.if_contains("requests_per_second");
     row.push_back(rates ? fixed(rates->as_object(), std::to_string(clients).c_str(), 1, "%.1f")
-                        : "");
+                  : report.contains("server_error") ? "does not fit"
+                                                    : "");
   }
   return row;
 }

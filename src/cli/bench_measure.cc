@@ -114,7 +114,7 @@ Result<json::object> measure_latency(const CommonOptions& common, const std::str
   double first = 0;
   for (int run = 0; run <= runs; ++run) {
     const double before = now_ms();
-    TRY(const diagnose::Answer answer, answer_file(*engine.model, photo, request));
+    TRY(const diagnose::Answer answer, answer_file(engine, photo, request));
     if (run == 0)
       first = now_ms() - start;
     else
@@ -154,13 +154,13 @@ Result<json::object> measure_cold(const CommonOptions& common, const std::string
   const diagnose::Request request = request_of(heatmap);
   const double start = now_ms();
   TRY(Engine engine, load_engine(common, heatmap));
-  TRY_VOID(answer_file(*engine.model, photo, request));
+  TRY_VOID(answer_file(engine, photo, request));
   const double first = now_ms() - start;
   std::vector<double> forward, read;
   for (int run = 0; run < runs; ++run) {
     evict_mapped_files();
     const Bytes before = read_from_disk();
-    TRY(const diagnose::Answer answer, answer_file(*engine.model, photo, request));
+    TRY(const diagnose::Answer answer, answer_file(engine, photo, request));
     forward.push_back(answer.timing.forward);
     read.push_back(static_cast<double>(read_from_disk() - before));
   }

@@ -66,12 +66,10 @@ class Report {
 Result<int> classify(const CommonOptions& common, const ClassifyOptions& options) {
   const bool stream = options.images.size() == 1 && options.images[0] == "-";
   TRY(Engine engine, load_engine(common));
-  if (stream)
-    return classify_stream(std::cin, std::cout, *engine.model, options.request,
-                           *engine.budget.ledger);
-  Report report(engine.model->card(), common.json, options.ndjson, options.images.size() > 1);
+  if (stream) return classify_stream(std::cin, std::cout, engine, options.request);
+  Report report(engine.card, common.json, options.ndjson, options.images.size() > 1);
   for (const std::string& path : options.images)
-    report.add(path, answer_file(*engine.model, path, options.request));
+    report.add(path, answer_file(engine, path, options.request));
   return report.finish();
 }
 

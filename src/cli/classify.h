@@ -3,8 +3,7 @@
 
 #include <iosfwd>
 
-#include "diagnose/model.h"
-#include "memory/ledger.h"
+#include "cli/engine.h"
 
 namespace dermlens::cli {
 
@@ -13,7 +12,7 @@ namespace dermlens::cli {
 // line's number and, where it could be read, its id. The longest line is bounded, and each is
 // reserved (bodies) before it is read. Returns the worst exit code: 0, or that of the first
 // failure.
-int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
-                    const diagnose::Request& request, Ledger& ledger);
+int classify_stream(std::istream& in, std::ostream& out, Engine& engine,
+                    const diagnose::Request& request);
 
 }  // namespace dermlens::cli

@@ -97,17 +97,18 @@ Result<void> parse_line(const std::string& text, Line& line, Ledger& ledger) {
   return {};
 }
 
-Result<diagnose::Answer> answer_line(const Line& line, diagnose::Model& model,
+Result<diagnose::Answer> answer_line(const Line& line, Engine& engine,
                                      const diagnose::Request& request) {
-  if (!line.path.empty()) return answer_file(model, line.path, request);
-  return model.answer(std::as_bytes(std::span(line.photo)), request);
+  if (!line.path.empty()) return answer_file(engine, line.path, request);
+  return answer(engine, std::as_bytes(std::span(line.photo)), request);
 }
 
 }  // namespace
 
-int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
-                    const diagnose::Request& request, Ledger& ledger) {
+int classify_stream(std::istream& in, std::ostream& out, Engine& engine,
+                    const diagnose::Request& request) {
   int worst = kDone;
+  Ledger& ledger = *engine.budget.ledger;
   LineReader reader(in, ledger);
   for (std::size_t number = 1;; ++number) {
     Line line;
@@ -119,12 +120,12 @@ int classify_stream(std::istream& in, std::ostream& out, diagnose::Model& model,
     if (parsed) parsed = parse_line(reader.text(), line, ledger);
     Result<diagnose::Answer> answer = fail(Errc::internal, "unset");
     if (parsed)
-      answer = answer_line(line, model, request);
+      answer = answer_line(line, engine, request);
     else
       answer = tl::make_unexpected(std::move(parsed).error());
     json::object object;
     if (answer) {
-      object = diagnose::to_json(*answer, model.card()).as_object();
+      object = diagnose::to_json(*answer, engine.card).as_object();
       if (!line.id.is_null()) object["id"] = line.id;
     } else {
       object = error_object(answer.error());

@@ -11,6 +11,10 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* kShippedModel = "skin7-b0.onnx";
 
+// Pages of libraries that choose and write kernels, beside what loading reserves: 1.2 MB at most
+// were measured.
+constexpr Bytes kLoading = 1536 * 1024;
+
 bool is_file(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
@@ -21,13 +25,50 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
+bool is_short_of_memory(const Error& error) {
+  return error.code == Errc::no_memory || error.code == Errc::over_limit;
+}
+
+// Loads the model. What that leaves beside code and weights (the graph, mostly) is known only now.
+Result<void> load(Engine& engine) {
+  Budget& budget = engine.budget;
+  engine.model.reset();
+  TRY_VOID(budget.base.resize(budget.bare + kLoading));
+  TRY(engine.model, diagnose::Model::load(engine.path, engine.options, *budget.ledger));
+  const plan::Plan& plan = engine.model->plan();
+  const Bytes placed = plan.placement == plan::Placement::resident ? plan.weights : 0;
+  const Bytes known = budget.anon + plan.code + plan.small + placed;
+  const Bytes left = std::max(read_process_memory().anon, known) - known;
+  return budget.base.resize(budget.bare + left);
+}
+
+// Loads it again with weights that take less than where they are; false where they take least, or
+// lie where they were asked to.
+Result<bool> take_less(Engine& engine) {
+  using plan::Placement;
+  if (engine.wish != Placement::automatic) return false;
+  const Placement now = engine.model->plan().placement;
+  for (const Placement next : {Placement::mapped, Placement::streamed}) {
+    if (next <= now) continue;
+    engine.options.placement = next;
+    auto loaded = load(engine);
+    if (loaded) return true;
+    if (next == Placement::streamed || !is_short_of_memory(loaded.error()))
+      return tl::make_unexpected(std::move(loaded).error());
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<Budget> make_budget(const CommonOptions& common) {
   Budget budget;
   budget.limit = find_memory_limit(common.memory_limit);
   budget.ledger = std::make_unique<Ledger>(budget.limit.bytes);
-  TRY(budget.base, budget.ledger->reserve(Category::base, read_process_memory().rss));
+  const ProcessMemory memory = read_process_memory();
+  TRY(budget.base, budget.ledger->reserve(Category::base, memory.rss));
+  budget.bare = memory.rss;
+  budget.anon = memory.anon;
   return budget;
 }
 
@@ -92,11 +133,23 @@ std::vector<std::string> server_options(const CommonOptions& common) {
 Result<Engine> load_engine(const CommonOptions& common, bool explain) {
   Engine engine;
   TRY(engine.budget, make_budget(common));
-  TRY(const std::string path, find_model(common.model));
-  TRY(diagnose::LoadOptions options, load_options(common));
-  options.explain = explain;
-  TRY(engine.model, diagnose::Model::load(path, options, *engine.budget.ledger));
+  TRY(engine.path, find_model(common.model));
+  TRY(engine.options, load_options(common));
+  engine.options.explain = explain;
+  engine.wish = engine.options.placement;
+  TRY_VOID(load(engine));
+  engine.card = engine.model->card();
   return engine;
+}
+
+Result<diagnose::Answer> answer(Engine& engine, ByteView photo, const diagnose::Request& request) {
+  for (;;) {
+    if (!engine.model) TRY_VOID(load(engine));
+    auto said = engine.model->answer(photo, request);
+    if (said || !is_short_of_memory(said.error())) return said;
+    TRY(const bool moved, take_less(engine));
+    if (!moved) return said;
+  }
 }
 
 }  // namespace dermlens::cli

@@ -18,6 +18,8 @@ struct Budget {
   MemoryLimit limit;
   std::unique_ptr<Ledger> ledger;
   Reservation base;
+  Bytes bare = 0;  // the bare process, and of that what is no file's
+  Bytes anon = 0;
 };
 // Fails with over_limit where the process alone does not fit.
 Result<Budget> make_budget(const CommonOptions& common);
@@ -37,9 +39,18 @@ std::vector<std::string> server_options(const CommonOptions& common);
 // A model ready to answer and the budget it lives in.
 struct Engine {
   Budget budget;
+  std::string path;
+  diagnose::LoadOptions options;
+  plan::Placement wish = plan::Placement::automatic;
+  // Another one once answer() has moved the weights; null where they then fitted nowhere.
   std::shared_ptr<diagnose::Model> model;
+  diagnose::Card card;  // the model's
 };
 // With a backward part unless told otherwise, so that all commands share one pack.
 Result<Engine> load_engine(const CommonOptions& common, bool explain = true);
+
+// Answers for a photo. Where the weights leave no room for it, and where they lie was not asked
+// for, they move to where they take less.
+Result<diagnose::Answer> answer(Engine& engine, ByteView photo, const diagnose::Request& request);
 
 }  // namespace dermlens::cli

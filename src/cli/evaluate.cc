@@ -28,14 +28,14 @@ struct EvaluateOptions {
   double min_accuracy = 0, min_macro_f1 = 0, max_ece = 1;
 };
 
-Result<Evaluation> answer_all(diagnose::Model& model, const EvaluateOptions& options) {
-  TRY(const auto examples, evaluate::read_dataset(options.folder, model.card()));
+Result<Evaluation> answer_all(Engine& engine, const EvaluateOptions& options) {
+  TRY(const auto examples, evaluate::read_dataset(options.folder, engine.card));
   Evaluation out;
   diagnose::Request request;
   for (const evaluate::Example& example : examples) {
     request.explain = options.explanations && out.pictures.size() < kMaxReportPictures;
     request.overlay = request.explain;
-    const auto answer = answer_file(model, example.path, request);
+    const auto answer = answer_file(engine, example.path, request);
     if (!answer) {
       if (answer.error().code == Errc::no_memory || answer.error().code == Errc::over_limit)
         return tl::make_unexpected(answer.error());
@@ -45,7 +45,7 @@ Result<Evaluation> answer_all(diagnose::Model& model, const EvaluateOptions& opt
     }
     evaluate::Said said;
     said.class_id = example.class_id;
-    said.probabilities.resize(model.card().labels.size());
+    said.probabilities.resize(engine.card.labels.size());
     for (const diagnose::Prediction& prediction : answer->predictions)
       said.probabilities[prediction.class_id] = prediction.probability;
     said.energy = answer->energy;
@@ -54,7 +54,7 @@ Result<Evaluation> answer_all(diagnose::Model& model, const EvaluateOptions& opt
           {out.answers.size(), std::string(answer->explanation->overlay_png.text())});
     out.answers.push_back(std::move(said));
   }
-  out.metrics = evaluate::compute_metrics(out.answers, model.card().labels.size());
+  out.metrics = evaluate::compute_metrics(out.answers, engine.card.labels.size());
   return out;
 }
 
@@ -134,9 +134,9 @@ Result<int> run_evaluate(const CommonOptions& common, const EvaluateOptions& opt
   for (const std::string& path : {options.html, options.temperature_out, options.gate_out})
     if (!path.empty()) TRY_VOID(check_writable(path));
   TRY(const std::string model, find_model(common.model));
-  TRY(const Engine engine, load_engine(common));
-  const diagnose::Card& card = engine.model->card();
-  TRY(const Evaluation evaluation, answer_all(*engine.model, options));
+  TRY(Engine engine, load_engine(common));
+  const diagnose::Card& card = engine.card;
+  TRY(const Evaluation evaluation, answer_all(engine, options));
   if (evaluation.answers.empty())
     return fail(Errc::malformed, "no photo could be read (", evaluation.unreadable, ")");
   json::object report = to_json(evaluation, card);

@@ -77,12 +77,12 @@ Result<int> explain(const CommonOptions& common, const ExplainOptions& options) 
   if (!options.overlay.empty()) TRY_VOID(check_writable(options.overlay));
   if (!options.map.empty()) TRY_VOID(check_writable(options.map));
   TRY(Engine engine, load_engine(common));
-  TRY(diagnose::Answer answer, answer_file(*engine.model, options.image, request));
+  TRY(diagnose::Answer answer, answer_file(engine, options.image, request));
   TRY_VOID(write_results(options, *answer.explanation));
   if (common.json)
-    print_document(options, answer, engine.model->card());
+    print_document(options, answer, engine.card);
   else
-    print_human(options, answer, engine.model->card());
+    print_human(options, answer, engine.card);
   return kDone;
 }
 

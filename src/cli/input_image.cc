@@ -2,14 +2,16 @@
 
 namespace dermlens::cli {
 
-Result<diagnose::Answer> answer_file(diagnose::Model& model, const std::string& path,
+Result<diagnose::Answer> answer_file(Engine& engine, const std::string& path,
                                      const diagnose::Request& request) {
   TRY(const auto file, MappedFile::open(path));
-  auto answer = model.answer(file->bytes(), request);
-  if (!answer) return within(path, std::move(answer).error());
+  TRY(const Reservation pages,
+      engine.budget.ledger->reserve(Category::bodies, file->bytes().size()));
+  auto said = answer(engine, file->bytes(), request);
+  if (!said) return within(path, std::move(said).error());
   if (file->damaged())
     return fail(Errc::corrupt, path, ": the file changed while it was being read");
-  return answer;
+  return said;
 }
 
 }  // namespace dermlens::cli

@@ -12,6 +12,7 @@
 #include "cli/engine.h"
 #include "cli/render.h"
 #include "memory/process.h"
+#include "server/app.h"
 
 namespace dermlens::cli {
 namespace {
@@ -145,14 +146,13 @@ Result<int> plan_command(const CommonOptions& common, const PlanOptions& options
   }
   TRY(const capacity::Assumptions assumptions, assumptions_of(common, options));
   const MemoryLimit limit = find_memory_limit(common.memory_limit);
-  const Bytes base =
-      read_process_memory().rss + (assumptions.keep_photo ? capacity::kServerAllowance : Bytes{0});
+  Bytes base = read_process_memory().rss;
+  if (options.photo.empty()) {
+    TRY(base, server::measure_base({}));
+  }
   std::vector<Capacity> models;
   for (const std::string& path : paths) {
-    auto found = capacity::survey(path, limit, base, assumptions);
-    if (!found && paths.size() > 1) return within(path, std::move(found).error());
-    if (!found) return tl::make_unexpected(std::move(found).error());
-    models.push_back(std::move(*found));
+    TRY(models.emplace_back(), capacity::survey(path, limit, base, assumptions));
   }
   const Capacity& best = models[capacity::best_of(models)];
   if (!common.json) print_human(models);

@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 
 #include "cli/commands.h"
@@ -142,11 +143,35 @@ Result<QuantizeVerdict> verify(const CommonOptions& common, const QuantizeOption
   return verdict;
 }
 
+// By whatever name: the verdict would compare the new model with itself.
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return std::filesystem::equivalent(a, b, error);
+}
+
+// In a process of its own, as what it allocates would count for every measurement.
+Result<void> check_all_photos(const CommonOptions& common, const QuantizeOptions& options,
+                              const std::vector<std::string>& calibrate,
+                              const std::vector<std::string>& verify) {
+  if (calibrate.empty() && verify.empty()) return {};
+  const auto done = in_fresh_process([&]() -> Result<std::string> {
+    TRY(const Budget budget, make_budget(common));
+    TRY(const diagnose::Network network, diagnose::read_network(options.model));
+    const diagnose::Preprocessing& how = network.card.preprocessing;
+    TRY_VOID(quantize::check_photos(options.calibrate, calibrate, how, *budget.ledger));
+    TRY_VOID(quantize::check_photos(options.verify, verify, how, *budget.ledger));
+    return std::string();
+  });
+  return done ? Result<void>() : tl::make_unexpected(done.error());
+}
+
 Result<int> run_quantize(const CommonOptions& common, const QuantizeOptions& options) {
   const bool calibrates = options.to == "int8";
   if (calibrates && options.calibrate.empty())
     return fail(Errc::usage, "int8 needs photos to calibrate on (--calibrate DIR)");
-  TRY_VOID(check_writable(options.output));
+  TRY_VOID(check_replaceable(options.output));
+  if (is_same_file(options.model, options.output))
+    return fail(Errc::usage, "the output is the model itself ('", options.output, "')");
   std::vector<std::string> photos, to_verify;
   if (calibrates) {
     TRY(photos, quantize::find_photos(options.calibrate));
@@ -155,6 +180,7 @@ Result<int> run_quantize(const CommonOptions& common, const QuantizeOptions& opt
     TRY(to_verify, quantize::find_photos(options.verify));
   }
   const quantize::Split split = quantize::hold_out(photos, to_verify);
+  TRY_VOID(check_all_photos(common, options, split.calibrate, to_verify));
   TRY(const std::string text,
       in_fresh_process([&] { return write_model(common, options, split.calibrate); }));
   json::object report = json::parse(text).as_object();

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <optional>
 
+#include "base/mapped_file.h"
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/selftest_report.h"
@@ -58,6 +59,10 @@ Result<int> selftest(const CommonOptions& common, const SelftestOptions& options
   std::optional<probe::ServerProcess> server;
   if (!options.url.empty()) {
     TRY(plan.endpoint, probe::parse_endpoint(options.url));
+  } else {
+    // Said at once, before the photos are made, and by its own code: a server only has exit codes.
+    TRY(const std::string model, find_model(common.model));
+    TRY_VOID(MappedFile::open(model));
   }
   TRY(plan.headers, headers_of(options));
   TRY(const probe::Photos photos, make_photos());

@@ -35,15 +35,20 @@ Result<void> write_through(const std::string& path, const Write& write) {
   });
 }
 
-Result<void> replace(const fs::path& target, const Write& write) {
-  TRY(DraftFile draft, DraftFile::create(target.string()));
+Result<void> replace(const std::string& path, const Write& write) {
+  TRY(DraftFile draft, DraftFile::create(path));
   TRY_VOID(write([&draft](ByteView bytes) { return draft.append(bytes); }));
   return draft.commit();
 }
 
-}  // namespace
+// A device or a pipe.
+bool is_special(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status);
+}
 
-Result<void> check_writable(const std::string& path) {
+Result<void> check_place(const std::string& path) {
   if (path.empty()) return fail(Errc::usage, "the output's name is empty");
   std::error_code error;
   const fs::path target(path);
@@ -55,13 +60,23 @@ Result<void> check_writable(const std::string& path) {
   return {};
 }
 
+}  // namespace
+
+Result<void> check_replaceable(const std::string& path) {
+  TRY_VOID(check_place(path));
+  // Only trying tells: permissions say little of a file system that takes no files.
+  if (auto draft = DraftFile::create(path); !draft) return fail(Errc::usage, draft.error().message);
+  return {};
+}
+
+Result<void> check_writable(const std::string& path) {
+  TRY_VOID(check_place(path));
+  return is_special(path) ? Result<void>() : check_replaceable(path);
+}
+
 Result<void> write_in_pieces(const std::string& path, const Write& write) {
-  TRY_VOID(check_writable(path));
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (fs::exists(status) && !fs::is_regular_file(status)) return write_through(path, write);
-  const fs::path target = fs::weakly_canonical(path, error);
-  return replace(error ? fs::absolute(path) : target, write);
+  TRY_VOID(check_place(path));
+  return is_special(path) ? write_through(path, write) : replace(path, write);
 }
 
 Result<void> write_file(const std::string& path, std::string_view bytes) {

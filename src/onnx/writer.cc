@@ -335,14 +335,13 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-Result<void> rewrite(const std::string& from, const std::string& to, const Edit& edit) {
+Result<void> rewrite(const std::string& from, DraftFile& draft, const Edit& edit) {
   TRY(auto file, MappedFile::open(from));
   Rewriter rewriter(file, folder_of(from), edit);
   TRY(const Pieces pieces, rewriter.run());
-  TRY(DraftFile draft, DraftFile::create(to));
   TRY_VOID(pieces.write_to(draft));
   if (rewriter.damaged()) return fail(Errc::corrupt, "the file changed while it was read");
-  return draft.commit();
+  return {};
 }
 
 }  // namespace
@@ -366,9 +365,12 @@ Result<void> visit_nodes(const std::string& path,
 }
 
 Result<void> rewrite_model(const std::string& from, const std::string& to, const Edit& edit) {
-  auto done = rewrite(from, to, edit);
-  if (!done) return within(from, std::move(done).error());
-  return {};
+  TRY(DraftFile draft, DraftFile::create(to));
+  auto done = rewrite(from, draft, edit);
+  // What the system refused is named already, and may be `to`.
+  if (!done && done.error().code != Errc::io) return within(from, std::move(done).error());
+  TRY_VOID(std::move(done));
+  return draft.commit();
 }
 
 }  // namespace dermlens::onnx

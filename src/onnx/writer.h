@@ -79,10 +79,11 @@ struct NodeSummary {
 Result<void> visit_nodes(const std::string& path,
                          const std::function<Result<void>(const NodeSummary&)>& visit);
 
-// Writes `to` from `from`; they may be the same path. External data becomes part of the new file.
-// Fails with usage where the edit names what the model does not have, with too_large where the
-// result would pass the 2 GiB of a protobuf message, with corrupt where `from` changed meanwhile,
-// with io, or as read_model does; `to` is then as it was before.
+// Writes `to` from `from`; they may be the same path, and a symbolic link is followed. External
+// data becomes part of the new file. Fails with usage where `to` is there and no regular file, or
+// the edit names what the model does not have, with too_large where the result would pass the 2 GiB
+// of a protobuf message, with corrupt where `from` changed meanwhile, with io, or as read_model
+// does; `to` is then as it was before.
 Result<void> rewrite_model(const std::string& from, const std::string& to, const Edit& edit);
 
 }  // namespace dermlens::onnx

@@ -1,11 +1,13 @@
 // fork, a pipe, and wait.
 #include "probe/fresh_process.h"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace dermlens {
@@ -46,8 +48,11 @@ std::string read_all(int pipe) {
 Result<std::string> in_fresh_process(const std::function<Result<std::string>()>& work) {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) return fail(Errc::io, "no pipe (", std::strerror(errno), ")");
+  const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
     ::close(ends[0]);
     run_child(ends[1], work);
   }

@@ -16,9 +16,15 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
   if (url.find("://") == std::string_view::npos || url.size() > 2048)
     return fail(Errc::usage, "not a URL ('", url.substr(0, 80), "', http://host:port)");
   if (!url.starts_with(kScheme))
-    return fail(Errc::unsupported, "only plain http is spoken ('", url.substr(0, 80), "')");
+    return fail(Errc::usage, "only plain http is spoken ('", url.substr(0, 80),
+                "', http://host:port)");
   std::string_view rest = url.substr(kScheme.size());
-  if (rest.ends_with('/')) rest.remove_suffix(1);
+  if (const std::size_t end = rest.find_first_of("/?#"); end != std::string_view::npos) {
+    if (rest.substr(end) != "/")
+      return fail(Errc::usage, "a path is not taken ('", rest.substr(end, 80),
+                  "', http://host:port)");
+    rest.remove_suffix(1);
+  }
   Endpoint endpoint{"", "80"};
   const bool bracketed = rest.starts_with('[');
   const std::size_t end_of_host = bracketed ? rest.find(']') : rest.rfind(':');
@@ -35,7 +41,7 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
       return fail(Errc::usage, "not a port ('", rest, "')");
     endpoint.port = std::to_string(number);
   }
-  if (endpoint.host.empty() || endpoint.host.find_first_of("/?#@ \r\n") != std::string::npos)
+  if (endpoint.host.empty() || endpoint.host.find_first_of("@ \r\n") != std::string::npos)
     return fail(Errc::usage, "not a host ('", rest, "')");
   return endpoint;
 }

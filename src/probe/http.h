@@ -22,8 +22,7 @@ struct Endpoint {
   std::string port;
 };
 
-// "http://host[:port]", with nothing or one slash behind it. Fails with usage, and with unsupported
-// for another scheme.
+// "http://host[:port]", with nothing or one slash behind it. Fails with usage.
 Result<Endpoint> parse_endpoint(std::string_view url);
 
 using Header = std::pair<std::string, std::string>;

@@ -52,8 +52,10 @@ struct Figures {
   double limit = 0;
   double growth = 0;  // over ten uploads
   bool measured = false;
-  bool stable = false;
-  bool failed_requests = false;
+  bool growth_measured = false;
+  bool stable = false;           // where the growth was measured
+  bool heatmaps = true;          // gradcam_enabled, as the idle server says it
+  bool failed_requests = false;  // the seed's out of memory
 };
 
 struct SelftestReport {

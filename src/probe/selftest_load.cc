@@ -49,11 +49,11 @@ Result<void> control(HttpClient& client, const std::string& model, std::string_v
 }  // namespace
 
 Result<Outcome> step_many_clients(Selftest& test) {
-  TRY(const Reply first, test.explain(test.photos.small));
+  TRY(const Reply first, test.ask(test.photos.small));
   if (first.status != 200)
-    return fail(Errc::malformed, "/api/v1/explain answers ", first.status, " '",
+    return fail(Errc::malformed, test.route(), " answers ", first.status, " '",
                 first.body.substr(0, 200), "', not 200");
-  TRY(test.reference, read_answer(first.body));
+  TRY(test.reference, test.read(first.body));
   MultipartForm form;
   form.add_file("image", "photo.jpg", "image/jpeg", test.photos.small);
   const std::string type = form.content_type();
@@ -66,7 +66,7 @@ Result<Outcome> step_many_clients(Selftest& test) {
   swarm.budget = test.plan.load_budget;
   // A form or the bare photo; every fourth wants the overlay drawn as well.
   swarm.make = [&](std::uint64_t number) {
-    Request request{"POST", "/api/v1/explain?keep=false", {}, {}, {}};
+    Request request{"POST", test.route(), {}, {}, {}};
     if (number % 4 != 0) request.target += "&output=map";
     request.content_type = number % 2 == 0 ? type : "image/jpeg";
     request.body = number % 2 == 0 ? body : test.photos.small;
@@ -76,7 +76,7 @@ Result<Outcome> step_many_clients(Selftest& test) {
     if (reply.status != 200)
       return "an answer of " + std::to_string(reply.status) + " '" + reply.body.substr(0, 200) +
              "'";
-    const auto answer = read_answer(reply.body);
+    const auto answer = test.read(reply.body);
     return answer ? difference(test.reference, *answer) : answer.error().message;
   };
   const SwarmReport report = run_swarm(swarm);
@@ -86,11 +86,13 @@ Result<Outcome> step_many_clients(Selftest& test) {
                  " answered, " + tenths(static_cast<double>(report.answered) / report.seconds) +
                  "/s, median " + tenths(report.percentile(0.5) / 1000) + " s, peak " +
                  tenths(after.peak) + " MB";
+  if (!test.figures.heatmaps) outcome.ours += ", without heatmaps";
   if (report.postponed > 0)
     outcome.ours += ", " + thousands(report.postponed) + " times told to wait";
   if (report.budget_reached)
     outcome.ours += " (stopped after " + std::to_string(test.plan.load_budget.count()) + " s, of " +
                     thousands(swarm.requests) + " wanted)";
+  test.figures.failed_requests |= report.wrong > 0 || report.answered == 0;
   if (report.wrong > 0)
     outcome.fault = thousands(report.wrong) + " wrong, the first: " + report.first_wrong;
   if (outcome.fault.empty() && report.answered == 0) outcome.fault = "nothing was answered";
@@ -105,7 +107,7 @@ Result<Outcome> step_load_cycles(Selftest& test) {
   MemoryReading last;
   for (unsigned cycle = 0; cycle < test.plan.cycles; ++cycle) {
     TRY_VOID(control(test.client, model, "load"));
-    TRY(const Reply reply, test.explain(test.photos.small));
+    TRY(const Reply reply, test.ask(test.photos.small));
     if (reply.status != 200)
       return fail(Errc::malformed, "a loaded model answers ", reply.status, ", not 200");
     TRY_VOID(control(test.client, model, "unload"));

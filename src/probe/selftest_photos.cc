@@ -37,27 +37,28 @@ Result<Refusal> read_refusal(const Reply& reply) {
 
 // The good photo again: empty where the answer is the one that it was at first.
 Result<std::string> changed(Selftest& test) {
-  TRY(const Reply reply, test.explain(test.photos.small));
+  TRY(const Reply reply, test.ask(test.photos.small));
   if (reply.status != 200)
     return "a good photo answers " + std::to_string(reply.status) + " afterwards";
-  TRY(const Probabilities answer, read_answer(reply.body));
+  TRY(const Probabilities answer, test.read(reply.body));
   return test.reference.empty() ? std::string() : difference(test.reference, answer);
 }
 
 }  // namespace
 
 Result<Outcome> step_large_photo(Selftest& test) {
-  TRY(const Reply reply, test.explain(test.photos.large));
+  TRY(const Reply reply, test.ask(test.photos.large));
   TRY(const MemoryReading after, test.read_memory());
   Outcome outcome;
   if (reply.status == 200) {
-    TRY_VOID(read_answer(reply.body));
+    TRY_VOID(test.read(reply.body));
     outcome.ours = tenths(reply.milliseconds / 1000) + " s, peak " + tenths(after.peak) + " MB";
   } else {
     TRY(const Refusal refusal, read_refusal(reply));
     outcome.ours = std::to_string(reply.status) + ": " + refusal.sentence;
-    const bool allowed = reply.status == 413 || reply.status == 503;
-    if (!allowed || (test.plan.server != nullptr && after.limit >= kEnoughForAll))
+    if (reply.status != 413 && reply.status != 503)
+      outcome.fault = "not refused for its size, but with " + outcome.ours;
+    else if (test.plan.server != nullptr && after.limit >= kEnoughForAll)
       outcome.fault = "refused, though there is room";
   }
   if (outcome.fault.empty()) outcome.fault = test.over_limit();
@@ -68,7 +69,7 @@ Result<Outcome> step_broken_files(Selftest& test) {
   std::map<unsigned, int> statuses;
   Outcome outcome;
   for (const Photos::Broken& file : test.photos.broken) {
-    TRY(const Reply reply, test.explain(file.bytes));
+    TRY(const Reply reply, test.ask(file.bytes));
     ++statuses[reply.status];
     if (reply.status < 400 || reply.status > 499) {
       outcome.fault = file.name + " answers " + std::to_string(reply.status);

@@ -38,12 +38,15 @@ bool map_is_whole(const json::object& answer) {
          map->size() == static_cast<std::size_t>(rows * columns);
 }
 
-}  // namespace
-
-Result<Probabilities> read_answer(std::string_view text) {
+// Null where the text is no JSON.
+json::value parse(std::string_view text) {
   boost::system::error_code error;
-  const json::value value = json::parse(text, error);
-  const json::object* answer = error ? nullptr : value.if_object();
+  json::value value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+Result<Probabilities> predictions_of(const json::value& value) {
+  const json::object* answer = value.if_object();
   const json::array* predictions = answer != nullptr ? array_of(*answer, "predictions") : nullptr;
   if (predictions == nullptr) return fail(Errc::malformed, "an answer without predictions");
   Probabilities probabilities;
@@ -60,8 +63,21 @@ Result<Probabilities> read_answer(std::string_view text) {
   }
   if (!(std::abs(sum - 1) < 1e-3))
     return fail(Errc::malformed, "the probabilities sum to ", sum, ", not 1");
-  if (!map_is_whole(*answer)) return fail(Errc::malformed, "an answer without its whole map");
   return probabilities;
+}
+
+}  // namespace
+
+Result<Probabilities> read_answer(std::string_view text) {
+  const json::value answer = parse(text);
+  TRY(Probabilities probabilities, predictions_of(answer));
+  if (!map_is_whole(answer.as_object()))
+    return fail(Errc::malformed, "an answer without its whole map");
+  return probabilities;
+}
+
+Result<Probabilities> read_predictions(std::string_view text) {
+  return predictions_of(parse(text));
 }
 
 std::string difference(const Probabilities& a, const Probabilities& b) {
@@ -78,6 +94,7 @@ Result<Outcome> step_idle(Selftest& test) {
   TRY(test.idle, test.read_memory());
   test.figures.idle = test.idle.rss;
   test.figures.measured = true;
+  test.figures.heatmaps = test.idle.gradcam_enabled;
   Outcome outcome{tenths(test.idle.rss) + " MB" +
                       (test.idle.model_loaded ? ", the model is loaded already" : ""),
                   {}};
@@ -94,10 +111,12 @@ Result<Outcome> step_first(Selftest& test) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   TRY(const MemoryReading after, test.read_memory());
   TRY_VOID(test.delete_result(id));
-  Outcome outcome{"peak " + tenths(after.peak) + " MB, " + tenths(seconds) + " s, with heatmap",
+  Outcome outcome{"peak " + tenths(after.peak) + " MB, " + tenths(seconds) + " s, " +
+                      (test.figures.heatmaps ? "with heatmap" : "without heatmap"),
                   {}};
   if (!after.model_loaded) outcome.fault = "model_loaded is false after a prediction";
-  if (!after.gradcam_enabled) outcome.fault = "gradcam_enabled is false";
+  if (!after.gradcam_enabled)
+    outcome.fault = "gradcam_enabled is false: heatmaps are switched off (ENABLE_GRADCAM)";
   if (after.peak > kSeedFirst) outcome.fault = "over 490 MB: consider plan B";
   if (outcome.fault.empty()) outcome.fault = test.over_limit();
   return outcome;
@@ -132,6 +151,7 @@ Result<Outcome> step_three_at_once(Selftest& test) {
                   {}};
   if (report.postponed > 0)
     outcome.ours += ", " + std::to_string(report.postponed) + " times told to wait";
+  test.figures.failed_requests |= report.answered != 3;
   if (report.answered != 3) outcome.fault = "not all were answered: " + report.first_wrong;
   if (outcome.fault.empty() && after.peak >= kSeedPeak) outcome.fault = "500 MB or more: plan B";
   if (outcome.fault.empty()) outcome.fault = test.over_limit();
@@ -149,9 +169,10 @@ Result<Outcome> step_ten_in_a_row(Selftest& test) {
     TRY(const MemoryReading reading, test.read_memory());
     readings.push_back(reading);
   }
-  for (const std::string& id : ids) TRY_VOID(test.delete_result(id));
   test.figures.growth = readings.back().held() - readings.at(kSettled).held();
+  test.figures.growth_measured = true;
   test.figures.stable = test.figures.growth <= kMostGrowth;
+  for (const std::string& id : ids) TRY_VOID(test.delete_result(id));
   const double results = readings.back().results;
   Outcome outcome{tenths(readings.front().rss) + " ... " + tenths(readings.back().rss) +
                       " MB, of which results " + tenths(results) + " MB; without them " +

@@ -37,11 +37,17 @@ struct Selftest {
 
   // GET /memory/; keeps the highest peak and the limit in `figures`.
   Result<MemoryReading> read_memory();
-  // Uploads a photo as the seed's page does and looks at its result and heatmap; returns its id.
+  // Uploads a photo as the seed's page does and looks at its result and, where heatmaps are on, at
+  // its heatmap; returns its id.
   Result<std::string> upload(const std::string& photo);
+  // The result is gone afterwards: a server with little memory may have forgotten it before.
   Result<void> delete_result(const std::string& id);
-  // POST /api/v1/explain with a photo's bytes, nothing kept; only the map comes back.
-  Result<Reply> explain(std::string_view photo);
+  // Where photos are sent to, nothing kept: for a heatmap, or without one where they are off.
+  std::string route() const;
+  // POST to it with a photo's bytes; of a heatmap, only the map comes back.
+  Result<Reply> ask(std::string_view photo);
+  // What route() answers, read_answer or read_predictions.
+  Result<Probabilities> read(std::string_view json) const;
   // "peak is over the limit" or empty.
   std::string over_limit() const;
 };
@@ -54,6 +60,8 @@ std::string thousands(std::uint64_t value);
 // Fails with malformed where an answer of the native API is not whole: probabilities that
 // sum to 1, and a map as large as its grid.
 Result<Probabilities> read_answer(std::string_view json);
+// The same without the map.
+Result<Probabilities> read_predictions(std::string_view json);
 // Empty where both agree within 1e-4.
 std::string difference(const Probabilities& a, const Probabilities& b);
 

@@ -43,10 +43,29 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-std::string last_line(std::string_view text) {
+// The last line, without the name that the command line puts before an error.
+std::string last_words(std::string_view text) {
+  constexpr std::string_view kName = "dermlens: ";
   while (text.ends_with('\n')) text.remove_suffix(1);
-  const std::size_t start = text.rfind('\n');
-  return std::string(start == std::string_view::npos ? text : text.substr(start + 1));
+  if (const std::size_t end = text.rfind('\n'); end != std::string_view::npos)
+    text.remove_prefix(end + 1);
+  if (text.starts_with(kName)) text.remove_prefix(kName.size());
+  return std::string(text);
+}
+
+// An error for which we exit as a server did: the codes of the command line, read backwards.
+Errc error_of(int status) {
+  if (!WIFEXITED(status)) return Errc::internal;
+  switch (WEXITSTATUS(status)) {
+    case 2:
+      return Errc::usage;
+    case 3:
+      return Errc::malformed;
+    case 4:
+      return Errc::over_limit;
+    default:
+      return Errc::internal;
+  }
 }
 
 }  // namespace
@@ -101,6 +120,30 @@ struct ServerProcess::State {
     if (!ended && ::waitpid(pid, &status, WNOHANG) == pid) ended = true;
     return ended;
   }
+
+  bool ends_within(std::chrono::seconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (!look() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return look();
+  }
+
+  // Empty while it runs.
+  std::string ending() {
+    if (!look()) return {};
+    if (WIFSIGNALED(status)) return "ended by signal " + std::to_string(WTERMSIG(status));
+    return "ended with code " + std::to_string(WEXITSTATUS(status));
+  }
+
+  // Why it never came to listen.
+  tl::unexpected<Error> not_started(bool closed, const std::string& words) {
+    if (!closed || !ends_within(kStopTime))
+      return fail(Errc::deadline, "the server did not start in time (", kStartTime.count(), " s)");
+    const Errc code = error_of(status);
+    if (code != Errc::internal && !words.empty())
+      return fail(code, "the server did not start: ", words);
+    return fail(code, "the server did not start: it ", ending(), words.empty() ? "" : ": ", words);
+  }
 };
 
 ServerProcess::ServerProcess(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -140,9 +183,10 @@ Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& optio
   std::unique_lock lock(shared.mutex);
   shared.news.wait_for(lock, kStartTime, [&] { return !shared.port.empty() || shared.silent; });
   if (shared.port.empty()) {
-    const std::string words = last_line(shared.tail);
+    const bool closed = shared.silent;
+    const std::string words = last_words(shared.tail);
     lock.unlock();
-    return fail(Errc::usage, "the server did not start: ", words.empty() ? "it is silent" : words);
+    return shared.not_started(closed, words);
   }
   lock.unlock();
   return ServerProcess(std::move(state));
@@ -150,19 +194,11 @@ Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& optio
 
 Endpoint ServerProcess::endpoint() const { return {"127.0.0.1", state_->port}; }
 
-std::string ServerProcess::ending() {
-  if (!state_->look()) return {};
-  if (WIFSIGNALED(state_->status))
-    return "ended by signal " + std::to_string(WTERMSIG(state_->status));
-  return "ended with code " + std::to_string(WEXITSTATUS(state_->status));
-}
+std::string ServerProcess::ending() { return state_->ending(); }
 
 Result<void> ServerProcess::stop() {
   if (!state_->look()) ::kill(state_->pid, SIGTERM);
-  const auto end = std::chrono::steady_clock::now() + kStopTime;
-  while (!state_->look() && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  if (!state_->look()) {
+  if (!state_->ends_within(kStopTime)) {
     ::kill(state_->pid, SIGKILL);
     ::waitpid(state_->pid, &state_->status, 0);
     state_->ended = true;

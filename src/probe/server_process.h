@@ -18,7 +18,9 @@ class ServerProcess {
  public:
   // Starts `dermlens serve --host 127.0.0.1 --port 0 OPTIONS...` and waits until it listens. What
   // the environment says to servers (DERMLENS_..., PORT, ENABLE_GRADCAM, PRELOAD_MODEL) is kept
-  // from it. Fails with io, or with usage and the server's own last words where it ended at once.
+  // from it. Fails with io, with deadline (60 s), or with the server's own last words where it
+  // ended at once: with usage, malformed or over_limit by its exit code, with internal for any
+  // other end.
   static Result<ServerProcess> start(const std::vector<std::string>& options);
 
   ServerProcess(ServerProcess&&) noexcept;

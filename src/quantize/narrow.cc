@@ -139,6 +139,7 @@ class Narrowing {
 
 Result<Narrowed> narrow_edit(const onnx::Model& model, graph::DType type,
                              const std::string& tail_from) {
+  TRY_VOID(check_source(model, type));
   if (type == graph::DType::bf16 && model.opset < kBfloatOpset)
     return fail(Errc::unsupported, "bf16 needs a Cast of opset ", kBfloatOpset,
                 " (the model has opset ", model.opset, ")");

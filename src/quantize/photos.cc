@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/mapped_file.h"
@@ -79,6 +80,19 @@ Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessin
   if (!picture) return within(path, std::move(picture).error());
   if (file->damaged()) return fail(Errc::corrupt, path, ": the file changed meanwhile");
   return picture;
+}
+
+Result<void> check_photos(const std::string& folder, const std::vector<std::string>& photos,
+                          const diagnose::Preprocessing& how, Ledger& ledger) {
+  std::optional<Error> first;
+  for (const std::string& photo : photos) {
+    auto picture = read_photo(photo, how, ledger);
+    if (picture) return {};
+    if (!first) first = std::move(picture).error();
+  }
+  if (!first) return {};
+  return fail(first->code, "no photo in ", folder, " can be read (", photos.size(),
+              ", the first: ", first->message, ")");
 }
 
 }  // namespace dermlens::quantize

@@ -27,4 +27,9 @@ Split hold_out(const std::vector<std::string>& calibrate, const std::vector<std:
 Result<Picture> read_photo(const std::string& path, const diagnose::Preprocessing& how,
                            Ledger& ledger);
 
+// Fails as the first of them does, naming the folder too, where none of its photos can be read.
+// Asked before the work is done.
+Result<void> check_photos(const std::string& folder, const std::vector<std::string>& photos,
+                          const diagnose::Preprocessing& how, Ledger& ledger);
+
 }  // namespace dermlens::quantize

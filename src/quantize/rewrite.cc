@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/precision.h"
+
 namespace dermlens::quantize {
 namespace {
 
@@ -145,6 +147,14 @@ class IntegerEdit {
 };
 
 }  // namespace
+
+Result<void> check_source(const onnx::Model& model, DType type) {
+  const DType stored = kernels::precision_of(model.graph).stored;
+  if (stored == DType::i8 || (stored == DType::bf16 && type == DType::f16))
+    return fail(Errc::unsupported, model.path, " is stored as ", kernels::usual_name(stored),
+                " already: quantize from the fp32 model");
+  return {};
+}
 
 std::vector<std::string> activations_of(const Sites& sites,
                                         const std::vector<std::size_t>& chosen) {

@@ -22,6 +22,10 @@ Result<onnx::Edit> integer_edit(const Sites& sites, const std::vector<std::size_
 // The activations that the chosen sites want as integers, in the file's order.
 std::vector<std::string> activations_of(const Sites& sites, const std::vector<std::size_t>& chosen);
 
+// Fails with unsupported where weights are int8 already, or bf16 where f16 is wanted: what their
+// rounding took does not come back.
+Result<void> check_source(const onnx::Model& model, graph::DType type);
+
 struct Narrowed {
   onnx::Edit edit;
   std::size_t narrowed = 0;
@@ -32,9 +36,9 @@ struct Narrowed {
 // Every fp32 initializer of rank 2 and more as `type` (f16 or bf16) with a Cast to fp32; to bf16
 // also those of f16 that only a Cast reads. With `tail_from`, a value's name, the weights of what
 // makes it and of all that follows from it stay as they are: a bf16 weight asks for bf16
-// arithmetic, and a heatmap's gradients want fp32. Fails with unsupported where the model's opset
-// has no such Cast (writing it: where a weight is too large); with usage where the model has no
-// such weights at all.
+// arithmetic, and a heatmap's gradients want fp32. Fails with unsupported as check_source does or
+// where the model's opset has no such Cast (writing it: where a weight is too large); with usage
+// where the model has no such weights at all.
 Result<Narrowed> narrow_edit(const onnx::Model& model, graph::DType type,
                              const std::string& tail_from = {});
 

@@ -1,12 +1,15 @@
 #include "quantize/search.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 #include <numeric>
 
+#include "base/descriptor.h"
 #include "diagnose/preprocess.h"
 #include "diagnose/programs.h"
 #include "quantize/photos.h"
@@ -88,9 +91,6 @@ class Search {
  public:
   Search(std::string from, std::string to, const IntegerOptions& options, Ledger& ledger)
       : from_(std::move(from)), to_(std::move(to)), options_(options), ledger_(ledger) {}
-  ~Search() { std::remove(trial_path().c_str()); }
-  Search(const Search&) = delete;
-  Search& operator=(const Search&) = delete;
 
   Result<IntegerReport> run() {
     TRY_VOID(prepare());
@@ -111,11 +111,11 @@ class Search {
   }
 
  private:
-  std::string trial_path() const { return to_ + ".trial"; }
   double passed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   Result<void> prepare() {
     TRY(const diagnose::Network network, diagnose::read_network(from_));
+    TRY_VOID(check_source(network.model, graph::DType::i8));
     if (network.model.opset < kLeastOpset)
       return fail(Errc::unsupported, "int8 needs opset ", kLeastOpset, " (", from_, " has opset ",
                   network.model.opset, ")");
@@ -134,8 +134,13 @@ class Search {
   Result<Outcome> attempt(const Choice& chosen, std::size_t pictures) {
     ++report_.trials;
     TRY(const onnx::Edit edit, integer_edit(sites_, chosen, clips_, statistics_));
-    TRY_VOID(onnx::rewrite_model(from_, trial_path(), edit));
-    TRY(const auto found, ask(trial_path(), std::span(pictures_).first(pictures), ledger_));
+    const std::string path = to_ + ".trial." + std::to_string(::getpid());
+    TRY_VOID(onnx::rewrite_model(from_, path, edit));
+    const Descriptor trial(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Without a name it goes with this process, whatever ends that.
+    ::unlink(path.c_str());
+    TRY(const auto found, ask("/proc/self/fd/" + std::to_string(trial.get()),
+                              std::span(pictures_).first(pictures), ledger_));
     return compare(reference_, found);
   }
 

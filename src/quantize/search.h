@@ -27,9 +27,9 @@ struct IntegerReport {
   std::size_t unreadable = 0;  // photos left out
 };
 
-// Writes `to`; it appears when it is complete. A trial model lies beside it meanwhile. Fails with
-// unsupported where the model has no such convolution or an opset below 13, and as read_network,
-// Program::load and rewrite_model do.
+// Writes `to`; it appears when it is complete. Trial models lie beside it meanwhile, each without a
+// name while it is tried. Fails with unsupported where the model has no such convolution, is int8
+// already or has an opset below 13, and as read_network, Program::load and rewrite_model do.
 Result<IntegerReport> quantize_to_integers(const std::string& from, const std::string& to,
                                            const IntegerOptions& options, Ledger& ledger);
 

@@ -47,7 +47,29 @@ Bytes results_share(Bytes limit, Bytes predicted) {
   return std::min(limit / 8, limit - std::min(limit, predicted));
 }
 
+// What is open before any model is.
+struct Front {
+  std::unique_ptr<Access> access;
+  std::unique_ptr<Assets> assets;
+  std::unique_ptr<Pages> pages;
+  Bytes base = 0;
+};
+
+Result<Front> open_front(const Options& options) {
+  Front front;
+  TRY(front.access, Access::open(options.api_token_file, options.cors_origin, options.host));
+  front.assets = std::make_unique<Assets>(options.web_dir);
+  TRY(front.pages, Pages::open(*front.assets));
+  front.base = read_process_memory().rss + kBaseAllowance;
+  return front;
+}
+
 }  // namespace
+
+Result<Bytes> measure_base(const Options& options) {
+  TRY(const Front front, open_front(options));
+  return front.base;
+}
 
 App::App(const Options& given, const MemoryLimit& found, const Configuration& chosen)
     : options(given),
@@ -71,15 +93,12 @@ App::~App() {
 Result<std::shared_ptr<App>> App::open(const Options& options) {
   const MemoryLimit limit = find_memory_limit(options.memory_limit);
   if (!options.model.empty()) TRY_VOID(stamp_of(options.model));
-  TRY(auto access, Access::open(options.api_token_file, options.cors_origin, options.host));
-  auto assets = std::make_unique<Assets>(options.web_dir);
-  TRY(auto pages, Pages::open(*assets));
-  const Bytes bare = read_process_memory().rss + kBaseAllowance;
-  TRY(const Configuration configuration, configure(options, limit, bare));
+  TRY(Front front, open_front(options));
+  TRY(const Configuration configuration, configure(options, limit, front.base));
   auto app = std::make_shared<App>(options, limit, configuration);
-  app->access = std::move(access);
-  app->assets = std::move(assets);
-  app->pages = std::move(pages);
+  app->access = std::move(front.access);
+  app->assets = std::move(front.assets);
+  app->pages = std::move(front.pages);
   Models::Options how = models_options(options, configuration);
   how.make_room = [app = app.get()](Bytes bytes) { return app->results.make_room(bytes); };
   TRY(app->models, Models::open(std::move(how), app->ledger,
@@ -92,8 +111,8 @@ Result<std::shared_ptr<App>> App::open(const Options& options) {
     TRY(app->history, history::Store::open(options.history));
   }
   app->routes = all_routes();
-  app->bare_ = bare;
-  auto base = app->ledger.reserve(Category::base, bare);
+  app->bare_ = front.base;
+  auto base = app->ledger.reserve(Category::base, front.base);
   if (!base) return within("the server alone does not fit", std::move(base).error());
   app->base = std::move(*base);
   return app;

@@ -96,6 +96,11 @@ struct App {
   mutable std::atomic<Clock::rep> refused_at_ = 0;
 };
 
+// What a server's process takes before it looks at a model, and what it is allowed for its
+// connections: measured in this one, with what `options` name opened for as long. Fails as
+// App::open does.
+Result<Bytes> measure_base(const Options& options);
+
 // Every route there is (routes.cc).
 std::span<const Route> all_routes();
 

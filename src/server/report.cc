@@ -51,7 +51,7 @@ json::object plan_report(const plan::Plan& plan, int sessions) {
           {"weights_bytes", plan.weights},
           {"reclaimable_bytes", plan.reclaimable},
           {"small_bytes", plan.small},
-          {"window_bytes", plan.window},
+          {"window_bytes", plan.placement == plan::Placement::streamed ? plan.window : 0},
           {"arena_bytes", plan.arena},
           {"scratch_bytes", plan.scratch},
           {"descriptor_bytes", plan.descriptors},

@@ -184,9 +184,13 @@ void announce(const Listener& listener) {
       "listening on http://" + options.host + ":" + std::to_string(endpoint.port()) + "/, model " +
           app.models->default_name() + ", memory limit " + format_size(app.ledger.limit()) + " (" +
           std::string(to_string(app.pressure.state().room.limit.source)) + "), " +
-          std::to_string(app.workers.threads()) + " sessions, queue " +
+          std::to_string(app.workers.threads()) +
+          (app.workers.threads() == 1 ? " session" : " sessions") + ", queue " +
           std::to_string(options.queue) + ", heatmaps " + (options.explain ? "on" : "off"));
   log(LogLevel::info, "the plan: " + app.pressure.state().configuration.sentence);
+  if (app.workers.threads() < static_cast<std::size_t>(options.sessions))
+    log(LogLevel::warning, "--sessions " + std::to_string(options.sessions) + " do not fit: " +
+                               std::to_string(app.workers.threads()) + " at once");
   if (app.access->required()) {
     log(LogLevel::info, "a token is needed for everything but the health checks");
   } else if (endpoint.address().is_loopback()) {

@@ -37,6 +37,7 @@ class WrongUsage(CliTest):
             ["run", MODEL, "--input", "image", "-o", self.folder],
             ["run", MODEL, "-o", self.folder],
             ["grad", MODEL, "--of", "logits[x]", "--at", "image", "-o", out],
+            ["explain", SAMPLE, "-o", "/proc/o.png"],
             ["pack", MODEL, "--no-cache"],
         ):
             with self.subTest(arguments=arguments):

@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from frame import BINARY, FIXTURES, MODEL, ROOT, SAMPLE, read_npy
@@ -106,6 +108,95 @@ class OnOnePhoto(unittest.TestCase):
         done = run("quantize", MODEL, "--to", "int8", "-o", self.work / "none.onnx")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1)
+
+
+class Refusals(unittest.TestCase):
+    """What makes no sense is said in one line, before any work, and nothing of the user's is touched."""
+
+    SMALL = FIXTURES / "mbconv/model.onnx"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        for name, photo in (("good", SAMPLE.read_bytes()), ("bad", b"this is no photo")):
+            (self.folder / name).mkdir()
+            (self.folder / name / "photo.jpg").write_bytes(photo)
+
+    def refuses(self, code, *arguments):
+        before = sorted(self.folder.iterdir())
+        done = run("quantize", *arguments)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+        return done.stderr
+
+    def test_a_pipe_is_never_replaced(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        for to in ("fp16", "bf16", "int8"):
+            error = self.refuses(2, self.SMALL, "--to", to, "--calibrate", self.folder / "good", "-o", pipe)
+            self.assertIn("not a regular file", error)
+            self.assertTrue(pipe.is_fifo())
+
+    def test_a_link_is_followed(self):
+        link = self.folder / "link.onnx"
+        link.symlink_to("real.onnx")
+        for _ in range(2):
+            done = run("quantize", self.SMALL, "--to", "fp16", "-o", link)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(link.is_symlink())
+            self.assertGreater((self.folder / "real.onnx").stat().st_size, 0)
+
+    def test_the_model_is_not_its_own_output_by_any_name(self):
+        model = self.folder / "model.onnx"
+        shutil.copy(self.SMALL, model)
+        os.link(model, self.folder / "hard.onnx")
+        (self.folder / "soft.onnx").symlink_to(model)
+        for name in ("model.onnx", "good/../model.onnx", "hard.onnx", "soft.onnx"):
+            error = self.refuses(2, model, "--to", "fp16", "--verify", self.folder / "good", "-o", self.folder / name)
+            self.assertIn("the model itself", error)
+        self.assertEqual(model.read_bytes(), self.SMALL.read_bytes())
+
+    def test_a_folder_that_takes_no_file_is_named_before_the_work(self):
+        error = self.refuses(2, self.SMALL, "--to", "fp16", "-o", "/proc/x.onnx")
+        self.assertIn("/proc/x.onnx", error)
+        self.assertNotIn(str(self.SMALL), error)
+
+    def test_folders_without_a_readable_photo_are_named_with_the_reason(self):
+        good, bad, out = self.folder / "good", self.folder / "bad", self.folder / "out.onnx"
+        for arguments in (("--to", "int8", "--calibrate", bad),
+                          ("--to", "int8", "--calibrate", good, "--verify", bad),
+                          ("--to", "fp16", "--verify", bad)):
+            error = self.refuses(3, self.SMALL, *arguments, "-o", out)
+            self.assertIn(f"no photo in {bad} ", error)
+            self.assertIn(f"{bad}/photo.jpg: not an image", error)
+
+    def test_what_rounding_took_does_not_come_back(self):
+        bf16, int8, out = self.folder / "bf16.onnx", FIXTURES / "int8_qdq/model.onnx", self.folder / "out.onnx"
+        done = run("quantize", self.SMALL, "--to", "bf16", "-o", bf16)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for model, to in ((bf16, "fp16"), (int8, "fp16"), (int8, "bf16"), (int8, "int8")):
+            error = self.refuses(3, model, "--to", to, "--calibrate", self.folder / "good", "-o", out)
+            self.assertIn(f"{model.stem if model == bf16 else 'int8'} already", error)
+
+
+class Signals(unittest.TestCase):
+    def test_nothing_goes_on_after_the_command_has_ended(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "photos").mkdir()
+            for number in range(16):
+                (folder / f"photos/{number}.jpg").symlink_to(SAMPLE)
+            command = subprocess.Popen([BINARY, "quantize", MODEL, "--to", "int8", "--calibrate", folder / "photos",
+                                        "--search-seconds", "0", "-o", folder / "out.onnx"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            time.sleep(0.5)
+            command.terminate()
+            # The pipe ends with the last process that holds it.
+            command.communicate(timeout=2)
+            self.assertEqual(command.returncode, -signal.SIGTERM)
+            self.assertFalse((folder / "out.onnx").exists())
 
 
 class FromFp32(unittest.TestCase):

@@ -13,6 +13,7 @@ import harness  # noqa: E402
 STEPS = ["idle", "first prediction", "three at once", "ten in a row", "many clients",
          "load and unload", "50 megapixels", "ten broken files", "the end"]
 FEW = ("--clients", "8", "--requests", "80", "--cycles", "3")
+FEWEST = ("--clients", "2", "--requests", "10", "--cycles", "2")
 
 
 def selftest(*arguments, env=None):
@@ -56,11 +57,58 @@ class Selftest(unittest.TestCase):
             self.assertIsNone(server.process.poll())
             self.assertEqual(server.memory()["results_held"], 0)
 
-    def test_a_server_that_breaks_the_procedure_fails_it(self):
-        with harness.Server(env={"ENABLE_GRADCAM": "false"}) as server:
-            done = selftest("--url", f"http://127.0.0.1:{server.port}", *FEW)
+    def test_a_server_that_forgets_results_for_want_of_memory_is_healthy(self):
+        for limit in ("40M", "56M"):
+            done = selftest("--model", harness.MODEL, "--memory-limit", limit, *FEWEST)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("stable: done (plan A, as is", done.stdout)
+
+    def test_without_heatmaps_only_the_first_prediction_fails_and_says_so(self):
+        with harness.Server(env={"ENABLE_GRADCAM": "false"}) as server, \
+                harness.tempfile.TemporaryDirectory() as folder:
+            junit = pathlib.Path(folder) / "report.xml"
+            done = selftest("--url", f"http://127.0.0.1:{server.port}", "--json",
+                            "--junit", str(junit), *FEWEST)
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-            self.assertIn("FAILED", done.stdout)
+            self.assertEqual(server.memory()["results_held"], 0)
+            report = json.loads(done.stdout)
+            faults = {step["step"]: step["fault"] for step in report["steps"] if step["fault"]}
+            self.assertEqual(faults, {"first prediction": "gradcam_enabled is false: heatmaps are "
+                                                          "switched off (ENABLE_GRADCAM)"})
+            self.assertIn("stable: done (plan C, no Grad-CAM", report["decision"])
+            failed = {case.get("name"): case.find("failure").get("message")
+                      for case in xml.etree.ElementTree.parse(junit).iter("testcase")
+                      if case.find("failure") is not None}
+            self.assertEqual(failed, faults)
+
+    def test_growth_is_not_judged_where_the_uploads_failed(self):
+        with harness.Server("--max-upload", "64K") as server:
+            done = selftest("--url", f"http://127.0.0.1:{server.port}", "--json", *FEWEST)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            report = json.loads(done.stdout)
+            self.assertIn("growth not measured, with failures: plan B", report["decision"])
+
+    def test_a_server_that_does_not_start_lends_its_exit_code(self):
+        with harness.tempfile.NamedTemporaryFile(suffix=".onnx") as broken:
+            broken.write(b"no model")
+            broken.flush()
+            for arguments, code, name in ((("--memory-limit", "1M"), 4, "over_limit"),
+                                          (("--model", broken.name), 3, "malformed"),
+                                          (("--model", "/no/such/model.onnx"), 3, "not_found")):
+                done = selftest(*arguments, "--json")
+                self.assertEqual(done.returncode, code, (arguments, done.stderr))
+                self.assertEqual(done.stderr.count("dermlens: "), 1, done.stderr)
+                answer = json.loads(done.stdout)
+                self.assertEqual(answer["code"], name)
+                self.assertEqual(done.stderr, f"dermlens: {answer['error']}\n")
+
+    def test_an_address_that_is_none_is_wrong_usage(self):
+        for url, words in (("https://localhost:1", "only plain http"), ("ftp://x", "only plain http"),
+                           ("http://localhost:1/x", "a path is not taken ('/x'"),
+                           ("nonsense", "not a URL"), ("http://a:99999", "not a port")):
+            done = selftest("--url", url)
+            self.assertEqual(done.returncode, 2, (url, done.stderr))
+            self.assertIn(words, done.stderr)
 
     def test_mistakes_are_one_line(self):
         for arguments in (("--url", "ftp://x"), ("--url", "nonsense"),

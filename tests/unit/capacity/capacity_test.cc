@@ -171,6 +171,28 @@ TEST_F(Surveys, PutTheSeedsPlansBesideOurs) {
   }
 }
 
+TEST_F(Surveys, SayWhichOfTheSeedsPlansDoNotFit) {
+  const Capacity tight = under(way(true, Placement::streamed).needed(1));
+  for (const Comparison& row : compare_with_seed(std::span(&tight, 1))) {
+    if (row.name == "D") continue;  // of another host
+    const bool fits = tight.ways[row.choice.way].needed(1) <= tight.limit.bytes;
+    EXPECT_EQ(row.remark.find("does not fit") == std::string::npos, fits) << row.name;
+    EXPECT_EQ(row.choice.sessions, 1U) << "their figures are of one request";
+  }
+}
+
+TEST_F(Surveys, NameTheLeastOfThePlacementThatIsWished) {
+  Assumptions assumptions;
+  assumptions.weights = Placement::mapped;
+  const auto found =
+      survey(at_512_mb().path, {Bytes{1} << 20, LimitSource::flag}, at_512_mb().base, assumptions);
+  ASSERT_TRUE(found);
+  const auto refused = choose(*found, false, Placement::mapped, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(found->least, refused.error().needed);
+  EXPECT_NE(found->sentence.find("mapped"), std::string::npos) << found->sentence;
+}
+
 TEST_F(Surveys, SayWhichOfTheSeedsPlansApplies) {
   const auto plan_of = [](const Capacity& one) { return applying_plan(std::span(&one, 1)).plan; };
   EXPECT_EQ(plan_of(at_512_mb()), "A");
@@ -229,6 +251,14 @@ TEST_F(Surveys, OfSeveralPrecisionsRecommendTheOneThatServesMost) {
   EXPECT_EQ(best_of(neither), 1U) << "nothing fits: what needs least is named";
   for (const Comparison& row : compare_with_seed(both))
     EXPECT_EQ(row.model, row.name == "B" || row.name == "2C" ? 1U : 0U) << row.name;
+  Capacity half = at_512_mb();
+  half.stored = "bf16";
+  narrow.stored = "int8";
+  for (Way& one : narrow.ways) one.shared[static_cast<std::size_t>(Category::weights)] /= 4;
+  for (const Comparison& row : compare_with_seed(std::array{at_512_mb(), narrow, half})) {
+    const std::size_t expected = row.name == "B" ? 1 : row.name == "2C" ? 2 : 0;
+    EXPECT_EQ(row.model, expected) << row.name << ": the smallest, the one of 16 bits";
+  }
   const boost::json::object document = to_json(both);
   EXPECT_EQ(document.at("plans").as_array().size(), 2U);
   EXPECT_EQ(document.at("seed").as_array().size(), 8U);

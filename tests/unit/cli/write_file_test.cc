@@ -51,6 +51,15 @@ TEST_F(WriteFile, FollowsASymbolicLink) {
   EXPECT_EQ(read(folder / "real"), "new");
 }
 
+TEST_F(WriteFile, MakesTheFileThatALinkIsStillWithout) {
+  fs::create_directory(folder / "inner");
+  fs::create_symlink("inner/real", folder / "next");
+  fs::create_symlink(folder / "next", folder / "link");
+  ASSERT_TRUE(write_file(folder / "link", "new"));
+  EXPECT_TRUE(fs::is_symlink(folder / "link") && fs::is_symlink(folder / "next"));
+  EXPECT_EQ(read(folder / "inner/real"), "new");
+}
+
 TEST_F(WriteFile, HonoursTheUmask) {
   const mode_t before = ::umask(027);
   ASSERT_TRUE(write_file(folder / "out", "x"));
@@ -67,6 +76,30 @@ TEST_F(WriteFile, RefusesDirectoriesAndFoldersThatAreMissing) {
     EXPECT_EQ(written.error().code, Errc::usage);
   }
   EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(WriteFile, SaysBeforeTheWorkWhereNoFileCanBeMade) {
+  fs::create_symlink("loop", folder / "loop");
+  for (const fs::path& path :
+       {fs::path("/proc/out"), folder / "loop", folder / std::string(256, 'a')})
+    for (const auto check : {check_writable, check_replaceable}) {
+      const auto checked = check(path);
+      ASSERT_FALSE(checked) << path;
+      EXPECT_EQ(checked.error().code, Errc::usage);
+      EXPECT_NE(checked.error().message.find(path), std::string::npos) << checked.error().message;
+    }
+  EXPECT_TRUE(check_writable(folder / "out"));
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(WriteFile, APipeCanBeWrittenToButNotReplaced) {
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_TRUE(check_writable(pipe));
+  const auto checked = check_replaceable(pipe);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, Errc::usage);
+  EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
 TEST_F(WriteFile, WritesThroughADevice) {

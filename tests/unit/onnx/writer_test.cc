@@ -2,6 +2,7 @@
 #include "onnx/writer.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
@@ -114,6 +115,26 @@ TEST_F(Writer, ExternalDataMovesIn) {
   const auto copy = read_model(elsewhere / "to.onnx");
   ASSERT_TRUE(copy) << copy.error().message;
   EXPECT_EQ(run(*copy, {1, 1, 1}), (std::vector<double>{2, 3, 4}));
+}
+
+TEST_F(Writer, FollowsALinkAndNeverReplacesAPipe) {
+  const std::string link = folder_ / "link", pipe = folder_ / "pipe";
+  fs::create_symlink("to.onnx", link);
+  ASSERT_TRUE(rewrite_model(from_, link, {}));
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_TRUE(read_model(to_));
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto done = rewrite_model(from_, pipe, {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Errc::usage);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
+TEST_F(Writer, ARefusedOutputIsNotBlamedOnTheModel) {
+  const auto done = rewrite_model(from_, "/proc/to.onnx", {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message.find(from_), std::string::npos) << done.error().message;
+  EXPECT_NE(done.error().message.find("/proc/to.onnx"), std::string::npos);
 }
 
 TEST_F(Writer, AFailureLeavesTheOldFileAndNothingElse) {

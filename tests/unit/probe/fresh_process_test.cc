@@ -2,8 +2,10 @@
 #include "probe/fresh_process.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 
 namespace dermlens {
@@ -33,6 +35,29 @@ TEST(FreshProcess, ReportsADeathBySignal) {
   });
   ASSERT_FALSE(text);
   EXPECT_EQ(text.error().code, Errc::internal);
+}
+
+TEST(FreshProcess, DoesNotOutliveItsParent) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    (void)in_fresh_process([&]() -> Result<std::string> {
+      (void)!::write(ends[1], "x", 1);
+      ::sleep(10);
+      (void)!::write(ends[1], "y", 1);
+      return std::string();
+    });
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  char byte = 0;
+  ASSERT_EQ(::read(ends[0], &byte, 1), 1);
+  ::kill(parent, SIGTERM);
+  ::waitpid(parent, nullptr, 0);
+  // The pipe ends with the last process that holds it.
+  EXPECT_EQ(::read(ends[0], &byte, 1), 0);
+  ::close(ends[0]);
 }
 
 }  // namespace

@@ -32,11 +32,23 @@ TEST(Endpoint, IsReadFromUrls) {
 }
 
 TEST(Endpoint, WhatIsNoServersAddressIsRefused) {
-  for (const char* url : {"", "example.org", "http://", "http://:80", "http://a:0",
-                          "http://a:65536", "http://a:b", "http://a/b", "http://a b", "http://[::1",
-                          "http://u@h", "http://a:80:80x", "http://[::1]x"})
-    EXPECT_FALSE(parse_endpoint(url).has_value()) << url;
-  EXPECT_EQ(parse_endpoint("https://a").error().code, Errc::unsupported);
+  for (const char* url :
+       {"", "example.org", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:b",
+        "http://a/b", "http://a b", "http://[::1", "http://u@h", "http://a:80:80x", "http://[::1]x",
+        "http://a?b", "http://a//", "https://a", "ftp://a"}) {
+    const auto endpoint = parse_endpoint(url);
+    ASSERT_FALSE(endpoint.has_value()) << url;
+    EXPECT_EQ(endpoint.error().code, Errc::usage) << url;
+  }
+}
+
+TEST(Endpoint, APathIsCalledAPath) {
+  for (const char* url : {"http://localhost:1/x", "http://localhost/x", "http://[::1]/x"}) {
+    const auto endpoint = parse_endpoint(url);
+    ASSERT_FALSE(endpoint.has_value()) << url;
+    EXPECT_NE(endpoint.error().message.find("a path is not taken ('/x'"), std::string::npos)
+        << endpoint.error().message;
+  }
 }
 
 TEST(HttpClient, ReadsAnAnswerAndConnectsAgainAfterAClose) {

@@ -138,6 +138,13 @@ TEST_P(Bf16, TheHeatmapsTailKeepsItsWeights) {
   }
 }
 
+TEST_P(Bf16, DoesNotBecomeFp16) {
+  const auto edit = narrow_edit(*onnx::read_model(to_), DType::f16);
+  ASSERT_FALSE(edit);
+  EXPECT_EQ(edit.error().code, Errc::unsupported);
+  EXPECT_NE(edit.error().message.find("bf16 already"), std::string::npos) << edit.error().message;
+}
+
 INSTANTIATE_TEST_SUITE_P(Networks, Bf16, testing::Values("mbconv", "fp16_weights"));
 
 TEST(Int8, ConvolutionsReadItJustWhereTheCpuComputesIt) {
@@ -148,6 +155,17 @@ TEST(Int8, ConvolutionsReadItJustWhereTheCpuComputesIt) {
   EXPECT_EQ(steps > 0, kernels::computes_integers());
   EXPECT_EQ(kernels::precision_of(model->graph).computed,
             kernels::computes_integers() ? DType::i8 : DType::f32);
+}
+
+TEST(Int8, BecomesNothingElse) {
+  const auto model =
+      onnx::read_model(DERMLENS_SOURCE_DIR "/tests/golden/fixtures/int8_qdq/model.onnx");
+  ASSERT_TRUE(model);
+  for (const DType type : {DType::f16, DType::bf16, DType::i8}) {
+    const auto checked = check_source(*model, type);
+    ASSERT_FALSE(checked);
+    EXPECT_NE(checked.error().message.find("int8 already"), std::string::npos);
+  }
 }
 
 TEST(Precision, OfAModelOfFp32IsFp32) {

@@ -58,5 +58,19 @@ TEST_F(Photos, OneFileUnderTwoPathsIsOnePhoto) {
   EXPECT_EQ(both.seen, (std::vector<bool>{true, false}));
 }
 
+TEST_F(Photos, OfWhichNoneCanBeReadAreRefusedWithTheFirstOnesReason) {
+  Ledger ledger(Bytes{64} << 20);
+  diagnose::Preprocessing how;
+  how.width = how.height = 8;
+  const std::string bad = file("a.jpg");
+  const auto checked = check_photos(folder_, {bad, file("b.jpg")}, how, ledger);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, read_photo(bad, how, ledger).error().code);
+  EXPECT_NE(checked.error().message.find("no photo in " + folder_.string()), std::string::npos);
+  EXPECT_NE(checked.error().message.find(bad), std::string::npos) << checked.error().message;
+  const std::string good = DERMLENS_SOURCE_DIR "/samples/sample.jpg";
+  EXPECT_TRUE(check_photos(folder_, {bad, good}, how, ledger));
+}
+
 }  // namespace
 }  // namespace dermlens::quantize
