@@ -131,8 +131,9 @@ Result<void> write_models(const std::string& model, const EvaluateOptions& optio
 }
 
 Result<int> run_evaluate(const CommonOptions& common, const EvaluateOptions& options) {
-  for (const std::string& path : {options.html, options.temperature_out, options.gate_out})
-    if (!path.empty()) TRY_VOID(check_writable(path));
+  if (!options.html.empty()) TRY_VOID(check_writable(options.html));
+  for (const std::string& path : {options.temperature_out, options.gate_out})
+    if (!path.empty()) TRY_VOID(check_replaceable(path));
   TRY(const std::string model, find_model(common.model));
   TRY(Engine engine, load_engine(common));
   const diagnose::Card& card = engine.card;
