@@ -52,7 +52,10 @@ export function startSystem(place) {
 
 function askPlan(now, draw) {
   state.planLoaded = now.model_loaded;
-  if (!now.model_loaded) return; // Asking would load it.
+  if (!now.model_loaded) {
+    state.plan = now.plan; // As chosen at start: asking for more would load it.
+    return;
+  }
   getJson(`/api/v1/models/${encodeURIComponent(limits.modelName)}/plan`).then(
     (plan) => {
       state.plan = plan;
